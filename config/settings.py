@@ -1,0 +1,181 @@
+"""Settings of the site, all from the environment (`.env.example` lists every variable).
+
+Only wiring lives here. Secrets have a default only while DEBUG is on.
+"""
+
+import os
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+
+from config.logging import logging_configuration
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _flag(name: str, default: bool = False) -> bool:
+    return os.environ.get(name, str(default)).strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _words(name: str, default: str) -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+DEBUG = _flag("DEBUG")
+SECRET_KEY = os.environ.get("SECRET_KEY") or ("only-for-debugging" if DEBUG else "")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("SECRET_KEY is not set: put a long random value into the environment")
+ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1],testserver")
+CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", "")
+
+# --- addresses (DESIGN.md, "Addresses") -------------------------------------------------------
+ROBOTS_DOOR_PORT = int(os.environ.get("ROBOTS_DOOR_PORT", "8080"))
+LEGACY_PORT = int(os.environ.get("LEGACY_PORT", "8000"))
+OWN_DOOR_PORT = int(os.environ.get("OWN_DOOR_PORT", "8001"))
+ENVOY_ADMIN_PORT = int(os.environ.get("ENVOY_ADMIN_PORT", "9901"))
+LEGACY_URL = os.environ.get("LEGACY_URL", f"http://127.0.0.1:{LEGACY_PORT}")
+#: name=admin URL|robots' door URL, one per proxy, separated by commas
+PROXIES = _words("PROXIES", f"front-a=http://127.0.0.1:{ENVOY_ADMIN_PORT}|http://127.0.0.1:{ROBOTS_DOOR_PORT}")
+
+# --- state on disk: what must work without a database -----------------------------------------
+STATE_DIR = Path(os.environ.get("STATE_DIR", BASE_DIR / "var"))
+#: routes/, robots/ and the latch live here; Envoy watches it
+ENVOY_STATE_DIR = Path(os.environ.get("ENVOY_STATE_DIR", STATE_DIR / "envoy"))
+#: rollbacks and audit entries that could not reach the database yet
+SPOOL_DIR = Path(os.environ.get("SPOOL_DIR", STATE_DIR / "spool"))
+
+# --- the migration ----------------------------------------------------------------------------
+#: one week of a phase takes one week divided by this; evidence is never scaled (DESIGN invariant 10)
+MIGRATION_TIME_SCALE = float(os.environ.get("MIGRATION_TIME_SCALE", "1"))
+#: what build of `new` runs; evidence and votes are void when it changes
+NEW_BUILD = os.environ.get("NEW_BUILD", "dev")
+#: "required" or "waived": no alert pipeline is installed here, which every screen then says
+ALERT_PIPELINE = os.environ.get("ALERT_PIPELINE", "required")
+#: run when an emergency finds legacy unhealthy; empty means nobody can restart it from here
+LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
+#: how often a robot speaks when it did not say so itself, seconds
+ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
+
+# --- Django -----------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "heartbeat",
+    "teleop",
+    "migration",
+    "dashboard",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": dj_database_url.config(env="DATABASE_URL", default="postgres:///lekiwi", conn_max_age=0)}
+DATABASES["default"].setdefault("OPTIONS", {})
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = STATE_DIR / "staticfiles"
+#: files are served from their source folders, so nobody has to run collectstatic before a demo
+WHITENOISE_USE_FINDERS = True
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+    },
+    # Django's admin styles some widgets inline; the cockpit does not.
+    "EXCLUDE_URL_PREFIXES": ["/admin/"],
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _flag("SECURE_COOKIES")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "heartbeat.api.problems.problem_details",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Lekiwi Heartbeat",
+    "DESCRIPTION": "The heartbeat system and its migration control plane.",
+    "VERSION": "2",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# --- Celery -----------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")
+
+LOGGING_CONFIG = "config.logging.configure"
+LOGGING = logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=_flag("LOG_JSON", default=not DEBUG))
