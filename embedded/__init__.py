@@ -1,0 +1,1 @@
+"""PostgreSQL, Redis and Envoy from their wheels, and the supervisor that runs them; imports no app."""

@@ -1,0 +1,75 @@
+"""What every test may count on: a real PostgreSQL and Redis, settings for tests, free ports.
+
+They run before Django reads its settings, which is when pytest imports this file; set DATABASE_URL or
+REDIS_URL to use your own. They die with the test run, even when it is killed.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.places import runtime_directory
+from embedded.ports import free_port as any_free_port
+from embedded.postgres import Postgres
+from embedded.redis import Redis
+
+_state = Path(tempfile.mkdtemp(prefix="lekiwi-tests-"))
+# mkdtemp makes it 0700, and PostgreSQL of a root user runs as another account.
+_state.chmod(0o711)
+_runtime = runtime_directory(_state)
+_postgres = Postgres(
+    _state / "postgres", _runtime, settings={"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+)
+_redis = Redis(_state / "redis", _runtime)
+
+
+def _start_services() -> None:
+    if not os.environ.get("DATABASE_URL"):
+        _postgres.start()
+        os.environ["DATABASE_URL"] = _postgres.url
+    if not os.environ.get("REDIS_URL"):
+        _redis.start()
+        os.environ["REDIS_URL"] = _redis.url
+
+
+def _stop_services() -> None:
+    _redis.stop()
+    _postgres.stop()
+    for directory in (_state, _runtime):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+atexit.register(_stop_services)
+_start_services()
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+os.environ["SECRET_KEY"] = "only-for-tests"
+os.environ["STATE_DIR"] = str(_state / "state")
+for _name in ("ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "MIGRATION_TIME_SCALE", "DEBUG"):
+    os.environ.pop(_name, None)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    return any_free_port()
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    """An empty state directory of this test's own."""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def runtime_dir(state_dir: Path) -> Iterator[Path]:
+    """The short directory for the sockets of `state_dir`."""
+    directory = runtime_directory(state_dir)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
