@@ -1,0 +1,79 @@
+"""The systems that must honour the legacy contract. To add one: write its class, and one entry in `SYSTEMS`."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from tests.contract.packages import Deployment
+from tests.contract.wire import Request, send
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class SystemUnderTest(Protocol):
+    """What the suite needs from a system.
+
+    `repeats_the_nan_fault`: legacy answers its own reads with 500 after a NaN in `health`. That is not to be copied,
+    so this is True for the legacy server alone; the others answer the row with null in its place.
+    """
+
+    base_url: str
+    repeats_the_nan_fault: bool
+
+    def reset(self, deployments: Sequence[Deployment]) -> None:
+        """Forget all robots and hold exactly these deployments, in this order, with their packages.
+
+        A row gets its `package_path` as its last key; it ends with `/<id>.tar.gz`.
+        """
+
+
+class SimulatedLegacy:
+    """The legacy server of `simulator/`, reset through its control endpoint."""
+
+    repeats_the_nan_fault = True
+
+    def __init__(self, base_url: str, packages: Path) -> None:
+        self.base_url = base_url
+        self.packages = packages
+
+    def reset(self, deployments: Sequence[Deployment]) -> None:
+        rows = []
+        for deployment in deployments:
+            path = self.packages / f"{deployment.row['id']}.tar.gz"
+            path.unlink(missing_ok=True)
+            if deployment.package is not None:
+                path.write_bytes(deployment.package)
+            rows.append({**deployment.row, "package_path": str(path)})
+        wish = json.dumps({"deployments": rows}).encode()
+        answer = send(self.base_url, Request("PUT", "/_sim/state", body=wish))
+        assert answer.status == 200, answer.body
+
+
+@contextlib.contextmanager
+def simulated_legacy(directory: Path, *flags: str) -> Iterator[SimulatedLegacy]:
+    """Run `python -m simulator.legacy` on a free port; teleoperation looks take no time."""
+    packages = directory / "packages"
+    packages.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "simulator.legacy", "--port", "0", "--look-seconds", "0", *flags]
+    with (directory / "legacy.log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, env=os.environ, text=True)
+    try:
+        assert process.stdout is not None
+        announcement = process.stdout.readline()
+        assert announcement.startswith("legacy listening on "), (directory / "legacy.log").read_text()
+        yield SimulatedLegacy(announcement.split()[-1], packages)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+SYSTEMS: dict[str, Callable[[Path], AbstractContextManager[SystemUnderTest]]] = {
+    "simulated-legacy": simulated_legacy,
+}
