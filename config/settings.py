@@ -33,6 +33,9 @@ CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS", "")
 ROBOTS_DOOR_PORT = int(os.environ.get("ROBOTS_DOOR_PORT", "8080"))
 LEGACY_PORT = int(os.environ.get("LEGACY_PORT", "8000"))
 OWN_DOOR_PORT = int(os.environ.get("OWN_DOOR_PORT", "8001"))
+INGEST_PORT = int(os.environ.get("INGEST_PORT", "8011"))
+SITE_PORT = int(os.environ.get("SITE_PORT", "8012"))
+LIVE_PORT = int(os.environ.get("LIVE_PORT", "8013"))
 ENVOY_ADMIN_PORT = int(os.environ.get("ENVOY_ADMIN_PORT", "9901"))
 LEGACY_URL = os.environ.get("LEGACY_URL", f"http://127.0.0.1:{LEGACY_PORT}")
 #: name=admin URL|robots' door URL, one per proxy, separated by commas
@@ -110,7 +113,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": dj_database_url.config(env="DATABASE_URL", default="postgres:///lekiwi", conn_max_age=0)}
-DATABASES["default"].setdefault("OPTIONS", {})
+# A database that hangs must not hang what asks it: connecting gives up after 2 s.
+DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 2
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
@@ -175,6 +179,12 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
+CELERY_BEAT_SCHEDULE = {
+    "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
+    "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")
 
 LOGGING_CONFIG = "config.logging.configure"

@@ -1,0 +1,20 @@
+"""`/api/v2/…` of the migration."""
+
+from django.urls import path
+
+from migration.api import views
+
+app_name = "migration"
+
+urlpatterns = [
+    path("health", views.HealthView.as_view(), name="health"),
+    path("migration", views.StatusView.as_view(), name="status"),
+    path("migration/advance", views.AdvanceView.as_view(), name="advance"),
+    path("migration/votes", views.VotesView.as_view(), name="votes"),
+    path("migration/rollbacks", views.RollbacksView.as_view(), name="rollbacks"),
+    path("migration/latch/release", views.LatchReleaseView.as_view(), name="latch-release"),
+    path("migration/shifts", views.ShiftsView.as_view(), name="shifts"),
+    path("migration/shifts/<int:pk>", views.ShiftView.as_view(), name="shift"),
+    path("migration/shifts/<int:pk>/cancel", views.ShiftCancelView.as_view(), name="shift-cancel"),
+    path("migration/audit", views.AuditView.as_view(), name="audit"),
+]

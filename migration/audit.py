@@ -1,0 +1,87 @@
+"""Writing to the audit log and proving that nobody changed it."""
+
+import json
+import os
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from migration.actors import Actor
+from migration.models import AuditEntry
+
+#: any constant: one writer appends at a time, or the chain would fork
+_APPEND_LOCK = 0x6C656B69
+
+GENESIS = "0" * 64
+
+
+def record(
+    actor: Actor,
+    action: str,
+    sentence: str,
+    *,
+    at: datetime,
+    detail: dict[str, Any] | None = None,
+    uid: uuid.UUID | None = None,
+) -> AuditEntry:
+    """Append one entry. The same `uid` twice returns the first entry. The head is anchored on disk after the commit."""
+    uid = uid or uuid.uuid4()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_APPEND_LOCK])
+        if known := AuditEntry.objects.filter(uid=uid).first():
+            return known
+        last = AuditEntry.objects.order_by("-sequence").first()
+        entry = AuditEntry(
+            sequence=last.sequence + 1 if last else 1,
+            uid=uid,
+            at=at,
+            actor=actor.name,
+            action=action,
+            sentence=sentence,
+            detail=json.loads(json.dumps(detail or {}, default=str)),
+            previous_hash=last.hash if last else GENESIS,
+        )
+        entry.hash = entry.digest
+        entry.save(force_insert=True)
+        transaction.on_commit(lambda: _anchor(entry))
+    return entry
+
+
+def anchor_path() -> Path:
+    """Where the head of the chain is kept outside the database."""
+    return Path(settings.STATE_DIR) / "audit-head.json"
+
+
+def _anchor(entry: AuditEntry) -> None:
+    path = anchor_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps({"sequence": entry.sequence, "hash": entry.hash}))
+    temporary.replace(path)
+
+
+def verify() -> list[str]:
+    """Return what is wrong with the chain, a sentence each; an empty list proves it whole up to the anchored head."""
+    complaints = []
+    previous, expected = GENESIS, 1
+    for entry in AuditEntry.objects.order_by("sequence").iterator():
+        if entry.sequence != expected:
+            complaints.append(f"entry {expected} is missing")
+        if entry.previous_hash != previous:
+            complaints.append(f"entry {entry.sequence} does not follow the one before it")
+        if entry.hash != entry.digest:
+            complaints.append(f"entry {entry.sequence} was changed")
+        previous, expected = entry.hash, entry.sequence + 1
+    path = anchor_path()
+    if path.exists():
+        head = json.loads(path.read_text())
+        if head["sequence"] >= expected:
+            complaints.append(f"the log ends at {expected - 1}, but {head['sequence']} was written: its tail is cut")
+        elif not AuditEntry.objects.filter(sequence=head["sequence"], hash=head["hash"]).exists():
+            complaints.append(f"entry {head['sequence']} is not the one that was anchored")
+    return complaints

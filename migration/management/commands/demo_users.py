@@ -1,0 +1,64 @@
+"""`manage.py demo_users`: one login per role, for a demo on a laptop. Refused outside one."""
+
+import os
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+
+from migration.rules.voting import Role
+from migration.runbook import RunbookCommand, not_done
+
+#: login → role; the password is the login with a suffix that says what it is for
+LOGINS = {
+    "lead": Role.MIGRATION_LEAD,
+    "infra": Role.INFRASTRUCTURE,
+    "backend": Role.BACKEND,
+    "monitoring": Role.MONITORING,
+    "qa": Role.QA,
+    "oncall": Role.ON_CALL,
+}
+VIEWER, ADMIN = "viewer", "admin"
+
+PERMISSIONS = {
+    Role.MIGRATION_LEAD: ("cast_vote", "advance_phase", "roll_back", "release_latch"),
+    Role.INFRASTRUCTURE: ("cast_vote", "advance_phase", "roll_back", "release_latch"),
+    Role.BACKEND: ("cast_vote", "roll_back"),
+    Role.MONITORING: ("cast_vote",),
+    Role.QA: ("cast_vote",),
+    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch"),
+}
+
+
+class Command(RunbookCommand):
+    help = "Make the groups of the six roles and one login for each, beside a viewer and an administrator."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for role, codenames in PERMISSIONS.items():
+            group, _ = Group.objects.get_or_create(name=role.value)
+            group.permissions.set(
+                Permission.objects.filter(content_type__app_label="migration", codename__in=codenames)
+            )
+        if os.environ.get("DEMO") != "1":
+            raise not_done("groups made; logins with known passwords are only for a demo (DEMO=1)")
+        for login, role in LOGINS.items():
+            user = self._user(login)
+            user.groups.set([Group.objects.get(name=role.value)])
+            self.stdout.write(f"{login} {password_of(login)} {role.value}")
+        self._user(VIEWER)
+        self.stdout.write(f"{VIEWER} {password_of(VIEWER)} viewer")
+        admin = self._user(ADMIN)
+        admin.is_staff = admin.is_superuser = True
+        admin.save()
+        self.stdout.write(f"{ADMIN} {password_of(ADMIN)} administrator")
+
+    def _user(self, login: str) -> User:
+        user, created = User.objects.get_or_create(username=login)
+        if created:
+            user.set_password(password_of(login))
+            user.save()
+        return user
+
+
+def password_of(login: str) -> str:
+    """The demo password of a login."""
+    return f"{login}-demo"

@@ -1,0 +1,153 @@
+"""Taking traffic back. It acts first and records after, and needs only the disk and the proxy (DESIGN.md, invariant 6)."""
+
+import shlex
+import subprocess
+import time
+import urllib.request
+import uuid
+from dataclasses import asdict, dataclass, field
+
+import structlog
+from django.conf import settings
+from django.db import Error as DatabaseError
+
+from migration import metrics, recording, routing, spool
+from migration.actors import Actor
+from migration.clock import system_clock
+from migration.drivers.errors import RouteError
+from migration.errors import MissingReason, Refused
+from migration.rules.phases import PHASES, Phase, emergency_target, phase_of, rollback_target
+
+log = structlog.get_logger(__name__)
+
+#: proxies and probes are each asked this long; who is later is named, and the rollback is partial
+CONFIRM_SECONDS = 1.0
+
+AUTOMATIC, OPERATOR = "automatic", "operator"
+OBSERVED, PARTIAL, FAILED = "observed", "partial", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRecord:
+    """What happened, as it goes to the spool and from there into `Rollback`."""
+
+    from_phase: str
+    to_phase: str
+    from_percent: int
+    to_percent: int
+    trigger: str
+    is_emergency: bool
+    reason: str
+    actor: str
+    decided_at: str
+    state: str
+    seconds: float | None = None
+    budget_seconds: float | None = None
+    route_version: int | None = None
+    late: list[str] = field(default_factory=list)
+
+
+def roll_back(
+    target: str,
+    *,
+    reason: str,
+    actor: Actor,
+    trigger: str = OPERATOR,
+    leaving: str | None = None,
+) -> RollbackRecord:
+    """Take traffic back: `target` is "previous", "emergency", "data_corruption", or the slug of the phase to go back to.
+
+    `leaving` is the phase the caller means to leave; if the fleet has left it already, nothing moves twice.
+    Raises `MissingReason`, and `Refused` where there is nothing to go back to. A route that could not be written or
+    confirmed is no error but a record in state `failed` or `partial`, which can be repeated.
+    """
+    if not reason.strip():
+        raise MissingReason("a rollback")
+    began, decided_at = time.monotonic(), system_clock().now()
+    is_emergency = target in ("emergency", "data_corruption")
+    file = routing.route_file()
+    try:
+        current = file.read().plan
+    except RouteError as error:
+        if not is_emergency:
+            raise Refused(f"the route file cannot be read, only an emergency can replace it: {error}") from error
+        current = routing.plan_for(PHASES[-1], {})  # what it replaces is unknown: assume that everything has moved
+    leaves = phase_of(current.phase)
+    if leaving is not None and leaves.slug != leaving:
+        raise Refused(f"the fleet has left {phase_of(leaving).name} already: it is in {leaves.name}")
+    goes_to = emergency_target(leaves) if is_emergency else _previous(leaves, target)
+    if current.latched and not is_emergency:
+        raise Refused("latched at 0 % already: only releasing the latch moves traffic now", ["latched"])
+
+    late: list[str] = []
+    state, version, seconds = FAILED, None, None
+    try:
+        if is_emergency:
+            routed = file.latch(routing.emergency_plan(goes_to), because=reason, by=actor.name)
+        else:
+            routed = file.write(routing.plan_for(goes_to, current.pins), because=reason, by=actor.name)
+    except RouteError as error:
+        late.append(str(error))
+    else:
+        version = routed.version
+        seen = routing.confirm(routed.plan, version, deadline_seconds=CONFIRM_SECONDS)
+        late, state = seen.late, OBSERVED if seen.is_observed else PARTIAL
+        seconds = time.monotonic() - began if seen.is_observed else None
+    budget = leaves.rollback_budget
+    record = RollbackRecord(
+        from_phase=leaves.slug,
+        to_phase=goes_to.slug,
+        from_percent=current.percent,
+        to_percent=0 if is_emergency else goes_to.percent,
+        trigger=trigger,
+        is_emergency=is_emergency,
+        reason=reason,
+        actor=actor.name,
+        decided_at=decided_at.isoformat(),
+        state=state,
+        seconds=seconds,
+        budget_seconds=budget.total_seconds() if budget else None,
+        route_version=version,
+        late=late,
+    )
+    spool.write(recording.spool_directory(), {"kind": "rollback", "uid": str(uuid.uuid4()), "rollback": asdict(record)})
+    metrics.ROLLBACKS.labels(trigger=trigger, state=state).inc()
+    log.critical("rollback", **asdict(record))
+    if is_emergency:
+        restart_legacy_if_unhealthy()
+    return record
+
+
+def record_now() -> bool:
+    """Bring what was spooled into the database at once. False if it cannot be reached; the route agent does it later."""
+    try:
+        recording.drain()
+    except DatabaseError as error:
+        log.warning("spool.waits", error=str(error))
+        return False
+    return True
+
+
+def restart_legacy_if_unhealthy() -> bool:
+    """Restart legacy by the configured command, only when it does not answer: its memory is the warm state."""
+    try:
+        with urllib.request.urlopen(f"{settings.LEGACY_URL}/health", timeout=1.0) as answer:
+            if answer.status == 200:
+                return False
+    except OSError as error:
+        log.error("legacy.unhealthy", error=str(error))
+    if not settings.LEGACY_RESTART_COMMAND:
+        log.critical("legacy.restart_not_configured", variable="LEGACY_RESTART_COMMAND")
+        return False
+    done = subprocess.run(shlex.split(settings.LEGACY_RESTART_COMMAND), capture_output=True, timeout=10, check=False)
+    log.warning("legacy.restarted", returncode=done.returncode, error=done.stderr.decode(errors="replace")[-500:])
+    return done.returncode == 0
+
+
+def _previous(leaves: Phase, target: str) -> Phase:
+    goes_to = rollback_target(leaves) if target == "previous" else phase_of(target)
+    if goes_to is None:
+        raise Refused(f"{leaves.name} has nothing to go back to")
+    if goes_to.number >= leaves.number:
+        raise Refused(f"{goes_to.name} is not behind {leaves.name}: going forward needs gates and votes")
+    return goes_to

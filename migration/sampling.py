@@ -1,0 +1,90 @@
+"""The watchdog's recorder: stores samples, judges the gates, keeps alerts. In a thread of its own, best effort."""
+
+import queue
+import threading
+from datetime import timedelta
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db import connections
+
+from migration import advancing, alerting, judging, pulses, recording, traffic
+from migration.clock import system_clock
+from migration.load import LoadMeter
+from migration.models import Alert, TrafficSample
+from migration.rules.watching import Action
+from migration.watchdog import Look, as_detail
+
+log = structlog.get_logger(__name__)
+
+KEPT = timedelta(days=14)
+_PRUNE_EVERY = 600
+
+
+class Recorder:
+    """Takes looks from the watchdog; only the newest waits while the database is slow."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Look] = queue.Queue(maxsize=1)
+        self._meter = LoadMeter()
+        self._stored = 0
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Start recording."""
+        self._thread.start()
+
+    def tell(self, look: Look) -> None:
+        """Hand over a look without ever waiting; an older one that was not stored yet gives way."""
+        while True:
+            try:
+                self._waiting.put_nowait(look)
+                return
+            except queue.Full:
+                try:
+                    self._waiting.get_nowait()
+                except queue.Empty:
+                    continue
+
+    def _run(self) -> None:
+        while True:
+            look = self._waiting.get()
+            try:
+                self.store(look)
+            except DatabaseError as error:
+                log.warning("recorder.database", error=str(error))
+                connections.close_all()
+
+    def store(self, look: Look) -> None:
+        """Store one look: spooled rollbacks first, then the sample, alerts, the pulse, and the gates."""
+        clock = system_clock()
+        now = clock.now()
+        recording.drain()
+        last = TrafficSample.objects.order_by("-at").first()
+        totals = traffic.advance(last.totals if last else traffic.nothing(), last.raw if last else None, look.counters)
+        # A proxy that does not answer keeps its last known counters, so nothing is counted twice when it is back.
+        raw = {**(last.raw if last else {}), **look.counters}
+        TrafficSample.objects.create(at=now, totals=totals, raw=raw)
+        self._alerts(look)
+        pulses.beat("watchdog", as_detail(look, self._meter.measure()))
+        run = advancing.active_run()
+        judging.keep(run, judging.judge(run, clock), now)
+        self._stored += 1
+        if self._stored % _PRUNE_EVERY == 0:
+            TrafficSample.objects.filter(at__lt=now - KEPT).delete()
+
+    def _alerts(self, look: Look) -> None:
+        now = system_clock().now()
+        decision = look.decision
+        if decision.action is Action.NOTHING:
+            alerting.is_over("new", at=now)
+        else:
+            severity = Alert.Severity.WARNING if decision.action is Action.ALERT else Alert.Severity.CRITICAL
+            alerting.tell("new", decision.sentence, severity=severity, at=now)
+        for name in look.silent:
+            alerting.tell(
+                f"silent {name}", f"{name} does not answer the watchdog", severity=Alert.Severity.CRITICAL, at=now
+            )
+        for alert in Alert.objects.filter(name__startswith="silent ", closed_at=None):
+            if alert.name.removeprefix("silent ") not in look.silent:
+                alerting.is_over(alert.name, at=now)

@@ -1,0 +1,310 @@
+"""The state of the migration as screens and scripts see it: one mapping, nothing in it that was not measured."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from migration import advancing, evidence, judging, routing, traffic
+from migration.clock import Clock, system_clock
+from migration.drivers.errors import RouteError
+from migration.drivers.route_file import Routed
+from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
+from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
+from migration.rules.voting import Quorum, Role, is_void
+
+WINDOW = timedelta(seconds=10)
+SERIES_WIDTH = timedelta(minutes=15)
+SERIES_POINTS = 180
+UNGUARDED_AFTER_SECONDS = 5.0
+
+
+def status(now: datetime | None = None) -> dict[str, Any]:
+    """Everything the cockpit shows of the migration, as JSON can carry it. Times are ISO 8601 UTC."""
+    clock = system_clock()
+    now = now or clock.now()
+    run = advancing.active_run()
+    flow = traffic.latest_window(now, WINDOW)
+    guards = evidence.guards(now)
+    alerts = list(Alert.objects.filter(closed_at=None))
+    gates = _gates(run)
+    shift = TrafficShift.objects.filter(state__in=TrafficShift.WAITING).first()
+    split, latch = _split(run, flow)
+    unguarded = _unguarded(guards)
+    return {
+        "at": now.isoformat(),
+        "phase": _phase(run, clock, now),
+        "phases": [_place(phase, run.phase) for phase in PHASES],
+        "split": split,
+        "latch": latch,
+        "shift": _shift(shift) if shift else None,
+        "last_shift": _last_shift(),
+        "next": _next(run, gates, unguarded, latch, shift),
+        "gates": gates,
+        "votes": _votes(run, now),
+        "quorum": {"go": _going(run, now), "needed": Quorum().needed},
+        "systems": {system: _system(flow, system) for system in ("new", "legacy")},
+        "series": traffic.series(now, width=SERIES_WIDTH, points=SERIES_POINTS),
+        "mirror": _mirror(run),
+        "guards": [
+            {
+                "name": guard.name,
+                "label": guard.name.replace("_", " ").capitalize(),
+                "age_seconds": guard.age_seconds,
+                "limit_seconds": guard.limit_seconds,
+                "ok": guard.is_alive,
+            }
+            for guard in guards
+        ],
+        "unguarded": unguarded,
+        "alerts": [
+            {
+                "name": alert.name,
+                "severity": alert.severity,
+                "sentence": alert.sentence,
+                "opened_at": alert.opened_at.isoformat(),
+            }
+            for alert in alerts
+        ],
+        "worst": _worst(alerts, unguarded, latch),
+        "last_rollback": _last_rollback(),
+        "changes": [
+            {"at": entry.at.isoformat(), "who": entry.actor, "sentence": entry.sentence}
+            for entry in AuditEntry.objects.all()[:8]
+        ],
+        "pipeline": settings.ALERT_PIPELINE,
+    }
+
+
+def _phase(run: PhaseRun, clock: Clock, now: datetime) -> dict[str, Any]:
+    phase, lasts = run.phase, clock.scaled(run.phase.duration)
+    budget = phase.rollback_budget
+    return {
+        "number": phase.number,
+        "slug": phase.slug,
+        "name": phase.name,
+        "percent": phase.percent,
+        "shadow": phase.shadow,
+        "run": run.pk,
+        "started_at": run.started_at.isoformat(),
+        "ends_at": (run.started_at + lasts).isoformat(),
+        "duration_seconds": lasts.total_seconds(),
+        "elapsed_seconds": (now - run.started_at).total_seconds(),
+        "risk": phase.risk,
+        "next": _brief(next_phase(phase)),
+        "previous": _brief(rollback_target(phase)),
+        "rollback_budget_seconds": budget.total_seconds() if budget else None,
+        "build": settings.NEW_BUILD,
+        "time_scale": settings.MIGRATION_TIME_SCALE,
+    }
+
+
+def _brief(phase: Phase | None) -> dict[str, Any] | None:
+    return {"slug": phase.slug, "name": phase.name, "percent": phase.percent, "shadow": phase.shadow} if phase else None
+
+
+def _place(phase: Phase, current: Phase) -> dict[str, Any]:
+    state = "now" if phase == current else "done" if phase.number < current.number else "todo"
+    return {"number": phase.number, "slug": phase.slug, "name": phase.name, "percent": phase.percent, "state": state}
+
+
+def _split(run: PhaseRun, flow: traffic.Flow | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Asked by the route file, acknowledged by every proxy, observed in live traffic."""
+    observed = flow.new_percent if flow else None
+    empty = {"version": None, "proxies": [], "acknowledged": None, "acknowledged_count": 0, "in_line": False}
+    try:
+        file = routing.route_file()
+        routed, latched = file.read(), file.latched()
+    except RouteError as error:
+        return {"asked": run.phase.percent, "observed": observed, "sentence": str(error), **empty}, None
+    answers = routing.acknowledgements(routed.version)
+    late = [answer["name"] for answer in answers if not answer["acknowledged"]]
+    latch = None
+    if latched:
+        at = latched.at if isinstance(latched.at, str) else latched.at.isoformat()
+        latch = {"because": latched.because, "by": latched.by, "at": at}
+    return {
+        "asked": routed.plan.percent,
+        "acknowledged": None if late else routed.plan.percent,
+        "observed": observed,
+        "version": routed.version,
+        "proxies": answers,
+        "acknowledged_count": len(answers) - len(late),
+        "in_line": not late and _contradiction(routed, flow) is None,
+        "sentence": _split_sentence(routed, late, flow),
+    }, latch
+
+
+def _contradiction(routed: Routed, flow: traffic.Flow | None) -> str | None:
+    if flow is None:
+        return "no live traffic was measured lately"
+    return routing.contradiction(routed.plan.percent, flow.owned("new"), flow.owned("legacy"))
+
+
+def _split_sentence(routed: Routed, late: list[str], flow: traffic.Flow | None) -> str:
+    if late:
+        return f"{', '.join(late)} does not run route {routed.version} yet"
+    return _contradiction(routed, flow) or "asked, acknowledged and observed are in line"
+
+
+def _shift(shift: TrafficShift) -> dict[str, Any]:
+    return {
+        "id": shift.pk,
+        "from": shift.from_percent,
+        "to": shift.to_percent,
+        "to_phase": shift.to_phase,
+        "state": shift.state,
+        "waits_for": shift.waits_for,
+        "requested_at": shift.requested_at.isoformat(),
+        "deadline_at": shift.deadline_at.isoformat(),
+        "requested_by": shift.requested_by,
+        "reason": shift.reason,
+    }
+
+
+def _last_shift() -> dict[str, Any] | None:
+    shift = TrafficShift.objects.exclude(state__in=TrafficShift.WAITING).first()
+    if shift is None:
+        return None
+    return {
+        "id": shift.pk,
+        "from": shift.from_percent,
+        "to": shift.to_percent,
+        "state": shift.state,
+        "acknowledged_s": shift.acknowledged_seconds,
+        "observed_s": shift.observed_seconds,
+        "requested_by": shift.requested_by,
+        "at": (shift.ended_at or shift.requested_at).isoformat(),
+        "failure": shift.failure,
+    }
+
+
+def _next(
+    run: PhaseRun,
+    gates: list[dict[str, Any]],
+    unguarded: str | None,
+    latch: dict[str, Any] | None,
+    shift: TrafficShift | None,
+) -> dict[str, Any]:
+    following = next_phase(run.phase)
+    if following is None:
+        return {"sentence": f"{run.phase.name} is the last phase.", "may_advance": False, "reasons": []}
+    reasons = [f"{gate['label']}: {gate['sentence']}" for gate in gates if gate["verdict"] not in ("pass", "waived")]
+    if not gates:
+        reasons.append("no gate has been judged yet")
+    if unguarded:
+        reasons.append(unguarded)
+    if latch:
+        reasons.append(f"latched by {latch['by']}: {latch['because']}")
+    if shift:
+        reasons.append(f"shift {shift.pk} is on its way and waits for {shift.waits_for}")
+    if remaining := advancing.cool_down_remaining():
+        reasons.append(f"cool-down after a rollback: {remaining.total_seconds():,.0f} s left")
+    things = "thing" if len(reasons) == 1 else "things"
+    waits = f"It waits for {len(reasons)} {things}." if reasons else "Nothing stands in the way."
+    return {"sentence": f"Next: {following.name}. {waits}", "may_advance": not reasons, "reasons": reasons}
+
+
+def _gates(run: PhaseRun) -> list[dict[str, Any]]:
+    latest: dict[str, GateResult] = {}
+    for result in GateResult.objects.filter(run=run).order_by("id"):
+        latest[result.gate] = result
+    return [
+        {
+            "name": name,
+            "label": label,
+            "verdict": latest[name].verdict,
+            "sentence": latest[name].sentence,
+            "since": latest[name].since.isoformat(),
+            "judged_at": latest[name].judged_at.isoformat(),
+            "evidence": latest[name].evidence,
+        }
+        for name, label in judging.LABELS.items()
+        if name in latest
+    ]
+
+
+def _votes(run: PhaseRun, now: datetime) -> list[dict[str, Any]]:
+    cast = {vote.role: vote for vote in run.votes.select_related("person")}
+    judged = judging.judged_now(run)
+    rows = []
+    for role in Role:
+        vote = cast.get(role.value)
+        rows.append(
+            {
+                "role": role.value,
+                "label": role.label,
+                "title": role.words,
+                "choice": vote.choice if vote else None,
+                "person": vote.person.get_username() if vote else None,
+                "comment": vote.comment if vote else "",
+                "at": vote.cast_at.isoformat() if vote else None,
+                "void": is_void(vote.ballot, judged=judged, now=now, quorum=Quorum()) if vote else False,
+            }
+        )
+    return rows
+
+
+def _going(run: PhaseRun, now: datetime) -> int:
+    return sum(1 for vote in _votes(run, now) if vote["choice"] == "go" and not vote["void"])
+
+
+def _system(flow: traffic.Flow | None, system: str) -> dict[str, Any]:
+    if flow is None:
+        return {"error_percent": None, "p99_ms": None, "requests": None, "window_seconds": None}
+    window = flow.window(system)
+    return {
+        "error_percent": 100 * window.error_share if window.requests else None,
+        "p99_ms": window.p99_milliseconds,
+        "requests": window.requests,
+        "window_seconds": flow.seconds,
+    }
+
+
+def _mirror(run: PhaseRun) -> dict[str, Any]:
+    flow = traffic.since(run.started_at)
+    mirrored = {}
+    for direction in ("to_new", "to_legacy"):
+        primaries = flow.counts[f"mirror.{direction}.primaries"] if flow else 0
+        copies = flow.counts[f"mirror.{direction}.copies"] if flow else 0
+        percent = 100 * min(copies, primaries) / primaries if primaries else None
+        mirrored[direction] = {"primaries": primaries, "copies": copies, "percent": percent}
+    return mirrored
+
+
+def _unguarded(guards: list[evidence.Guard]) -> str | None:
+    stuck = [guard for guard in guards if not guard.is_alive]
+    if not stuck:
+        return None
+    told = "; ".join(
+        f"the {guard.name.replace('_', ' ')} has made no progress"
+        + (f" for {guard.age_seconds:.0f} s" if guard.age_seconds is not None else " yet")
+        for guard in stuck
+    )
+    return f"{told[0].upper()}{told[1:]}. Steps forward are locked."
+
+
+def _worst(alerts: list[Alert], unguarded: str | None, latch: dict[str, Any] | None) -> str:
+    if unguarded or latch or any(alert.severity == Alert.Severity.CRITICAL for alert in alerts):
+        return "bad"
+    return "warn" if alerts else "ok"
+
+
+def _last_rollback() -> dict[str, Any] | None:
+    rollback = Rollback.objects.first()
+    if rollback is None:
+        return None
+    return {
+        "from": rollback.from_percent,
+        "to": rollback.to_percent,
+        "from_phase": phase_of(rollback.from_phase).name,
+        "to_phase": phase_of(rollback.to_phase).name,
+        "trigger": rollback.trigger,
+        "reason": rollback.reason,
+        "by": rollback.actor,
+        "seconds": rollback.seconds,
+        "budget_seconds": rollback.budget_seconds,
+        "state": rollback.state,
+        "late": rollback.late,
+        "at": rollback.decided_at.astimezone(UTC).isoformat(),
+    }
