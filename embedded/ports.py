@@ -1,30 +1,34 @@
 """TCP ports on the loopback interface."""
 
+import contextlib
+import random
 import socket
 
-from embedded.errors import PortTaken
+from embedded.errors import PortTaken, StartError
 
 LOOPBACK = "127.0.0.1"
+_OUTSIDE_EPHEMERAL = range(15000, 32000)
 
 
 def free_port() -> int:
     """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports: all are held until the last is known, so none is given twice."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((LOOPBACK, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return `count` different ports that nobody listens on now.
+
+    They lie below the range that the kernel gives to outgoing connections (32768 and up), so that no client
+    takes one between this call and the moment a server binds it.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(_OUTSIDE_EPHEMERAL, len(_OUTSIDE_EPHEMERAL)):
+        if len(found) == count:
+            return found
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            found.append(port)
+    raise StartError(f"no {count} free ports between {_OUTSIDE_EPHEMERAL[0]} and {_OUTSIDE_EPHEMERAL[-1]}")
 
 
 def check_free(name: str, variable: str, port: int) -> None:
