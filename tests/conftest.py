@@ -73,3 +73,41 @@ def runtime_dir(state_dir: Path) -> Iterator[Path]:
     directory = runtime_directory(state_dir)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium to drive; the test is skipped where there is none."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None) or next(_playwrights_own(), None)
+    if found is None:
+        pytest.skip("no Chromium: apt-get install chromium, or .venv/bin/playwright install chromium")
+    return found
+
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def _playwrights_own() -> Iterator[str]:
+    home = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright")
+    return (str(path) for path in sorted(home.glob("chromium-*/chrome-linux*/chrome"), reverse=True))
+
+
+def _skipped(config: pytest.Config) -> int:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return len(reporter.stats.get("skipped", [])) if reporter else 0
+
+
+def _skips_are_failures() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """With CI=true a test that was skipped is a test that did not run, which nobody may overlook."""
+    if _skips_are_failures() and exitstatus == pytest.ExitCode.OK and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why the exit code is not 0."""
+    if _skips_are_failures() and (count := _skipped(terminalreporter.config)):
+        terminalreporter.write_line(f"{count} skipped, and with CI=true a skip is a failure", red=True)

@@ -1,0 +1,242 @@
+"""The processes of the system: commands, environment, when each is ready (docs/architecture.md)."""
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.conditions import Condition, answers, holds, port_open
+from embedded.envoy import TEMPLATE, Envoy
+from embedded.errors import StartError
+from embedded.ports import LOOPBACK, check_free, free_ports
+from embedded.postgres import Postgres
+from embedded.redis import Redis
+from embedded.supervisor import Program
+
+ROOT = Path(__file__).resolve().parent.parent
+#: variable: (what listens there, port)
+PORTS: Mapping[str, tuple[str, int]] = {
+    "ROBOTS_DOOR_PORT": ("the robots' door", 8080),
+    "OWN_DOOR_PORT": ("the own door", 8001),
+    "ENVOY_ADMIN_PORT": ("Envoy's admin", 9901),
+    "LEGACY_PORT": ("legacy", 8000),
+    "INGEST_PORT": ("ingest", 8011),
+    "SITE_PORT": ("the site", 8012),
+    "LIVE_PORT": ("live", 8013),
+}
+ROBOT_INTERVAL_SECONDS = 1
+#: the code whose change makes another build of `new`
+_BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static")
+
+
+def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
+    """Return the port of each variable, the default where it is unset; `StartError` for one that is no port."""
+    ports = {}
+    for variable, (_, default) in PORTS.items():
+        told = environment.get(variable) or str(default)
+        if not told.isdecimal() or not 0 < int(told) < 65536:
+            raise StartError(f"{variable} is {told!r}: set it to a port number from 1 to 65535")
+        ports[variable] = int(told)
+    taken: dict[int, str] = {}
+    for variable, port in ports.items():
+        if port in taken:
+            raise StartError(f"{taken[port]} and {variable} are both {port}: give one of them another port")
+        taken[port] = variable
+    return ports
+
+
+def any_ports() -> dict[str, int]:
+    """Return a free port for each variable."""
+    return dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+
+
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Raise `PortTaken` for the first port that somebody listens on."""
+    for variable, port in ports.items():
+        check_free(PORTS[variable][0], variable, port)
+
+
+def build_of_source() -> str:
+    """Name the build of `new`: git's name of a clean commit, else a digest of the code."""
+    git = ["git", "-C", str(ROOT)]
+    clean = subprocess.run(
+        [*git, "status", "--porcelain", "--", *_BUILD_OF], capture_output=True, text=True, check=False
+    )
+    if clean.returncode == 0 and not clean.stdout.strip():
+        named = subprocess.run([*git, "describe", "--always", "--tags"], capture_output=True, text=True, check=False)
+        if named.returncode == 0:
+            return named.stdout.strip()
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in _BUILD_OF for path in (ROOT / folder).rglob("*") if path.is_file()):
+        if "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return f"source-{digest.hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where one running system has its things."""
+
+    state: Path
+    runtime: Path
+    ports: Mapping[str, int]
+    robots: int
+
+    @property
+    def control_socket(self) -> Path:
+        """The supervisor's control socket."""
+        return self.runtime / "control.sock"
+
+    @property
+    def ledger(self) -> Path:
+        """The fleet's record of what it sent and who acknowledged it."""
+        return self.state / "fleet" / "ledger"
+
+    @property
+    def envoy_state(self) -> Path:
+        """Route file, pins and latch."""
+        return self.state / "envoy"
+
+    def url(self, variable: str) -> str:
+        """The address of the port that `variable` names."""
+        return f"http://{LOOPBACK}:{self.ports[variable]}"
+
+
+def environment(layout: Layout, secret_key: str, database_url: str, redis_url: str, time_scale: str) -> dict[str, str]:
+    """Return the environment of every process; what the caller's environment says wins over the demo's defaults."""
+    restart = [sys.executable, "-m", "embedded.control", "--socket", str(layout.control_socket), "restart", "legacy"]
+    defaults = {
+        "ALERT_PIPELINE": "waived",
+        "DEMO": "1",
+        "LEGACY_RESTART_COMMAND": shlex.join(restart),
+        "LOG_LEVEL": "INFO",
+        "MIGRATION_TIME_SCALE": time_scale,
+        "NEW_BUILD": build_of_source(),
+        "ROBOT_INTERVAL_SECONDS": str(ROBOT_INTERVAL_SECONDS),
+    }
+    ours = {
+        "DATABASE_URL": database_url,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "ENVOY_STATE_DIR": str(layout.envoy_state),
+        "LEGACY_URL": layout.url("LEGACY_PORT"),
+        "PROXIES": f"front-a={layout.url('ENVOY_ADMIN_PORT')}|{layout.url('ROBOTS_DOOR_PORT')}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "REDIS_URL": redis_url,
+        "SECRET_KEY": secret_key,
+        "SPOOL_DIR": str(layout.state / "spool"),
+        "STATE_DIR": str(layout.state),
+        **{variable: str(port) for variable, port in layout.ports.items()},
+    }
+    return {**defaults, **os.environ, **ours}
+
+
+class Programs:
+    """Makes the `Program` of each process for one layout and environment."""
+
+    def __init__(self, layout: Layout, env: Mapping[str, str]) -> None:
+        self.layout = layout
+        self.env = env
+        self.envoy = Envoy(layout.envoy_state, TEMPLATE, layout.ports)
+
+    def postgres(self, server: Postgres) -> Program:
+        """The database; `server.prepare()` must have run."""
+        from signal import SIGINT
+
+        return Program(
+            "postgres",
+            server.argv,
+            self._plain_env(),
+            Path("/"),
+            ready=holds(server.is_ready),
+            uid=server.uid,
+            stop_signal=SIGINT,
+            grace_seconds=20,
+        )
+
+    def redis(self, server: Redis) -> Program:
+        """The broker; `server.prepare()` must have run."""
+        return Program("redis", server.argv, self._plain_env(), server.data, ready=holds(server.is_ready))
+
+    def systems(self) -> list[Program]:
+        """Both systems, which must answer before Envoy starts: it would eject them."""
+        legacy = ["-m", "simulator.legacy", "--port", self._port("LEGACY_PORT")]
+        legacy += ["--deployments", str(self.layout.state / "legacy" / "deployments.json")]
+        legacy += ["--packages", str(self.layout.state / "legacy" / "packages")]
+        ingest = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
+        ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
+        return [
+            self._python("legacy", legacy, "LEGACY_PORT", answers(self.layout.ports["LEGACY_PORT"], "/api/robots")),
+            self._python("ingest", ingest, "INGEST_PORT"),
+        ]
+
+    def around(self) -> list[Program]:
+        """What people and the migration use."""
+        site = [
+            "-m",
+            "daphne",
+            "-b",
+            LOOPBACK,
+            "-p",
+            self._port("SITE_PORT"),
+            "--no-server-name",
+            "config.asgi:application",
+        ]
+        live = ["-m", "uvicorn", "config.live:application", "--host", LOOPBACK, "--port", self._port("LIVE_PORT")]
+        live += ["--ws-per-message-deflate", "false", "--ws-max-size", "65536", "--no-access-log"]
+        live += ["--timeout-graceful-shutdown", "2"]
+        celery = ["-m", "celery", "-A", "config"]
+        worker = [*celery, "worker", "--pool", "solo", "--loglevel", "WARNING"]
+        worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        beat = [
+            *celery,
+            "beat",
+            "--loglevel",
+            "WARNING",
+            "--pidfile=",
+            "-s",
+            str(self.layout.state / "celerybeat-schedule"),
+        ]
+        return [
+            self._python("site", site, "SITE_PORT"),
+            self._python("live", live, "LIVE_PORT"),
+            self._python("worker", worker),
+            self._python("beat", beat),
+            self._python("watchdog", ["manage.py", "watchdog"]),
+            self._python("route-agent", ["manage.py", "route_agent"]),
+        ]
+
+    def door(self) -> Program:
+        """Envoy; the route files must be there."""
+        self.envoy.render()
+        admin = self.layout.ports["ENVOY_ADMIN_PORT"]
+        port = self.layout.ports["ROBOTS_DOOR_PORT"]
+        return Program(
+            "envoy", self.envoy.argv, self._plain_env(), self.envoy.state, ready=answers(admin, "/ready"), port=port
+        )
+
+    def fleet(self) -> Program:
+        """The robots."""
+        self.layout.ledger.parent.mkdir(parents=True, exist_ok=True)
+        command = ["-m", "simulator.fleet", "--door", self.layout.url("ROBOTS_DOOR_PORT")]
+        command += ["--robots", str(self.layout.robots), "--interval", str(ROBOT_INTERVAL_SECONDS)]
+        return self._python("fleet", [*command, "--ledger", str(self.layout.ledger)])
+
+    def _python(
+        self, name: str, arguments: list[str], port_variable: str | None = None, ready: Condition | None = None
+    ) -> Program:
+        port = self.layout.ports[port_variable] if port_variable else None
+        if ready is None and port is not None:
+            ready = port_open(port)
+        return Program(name, [sys.executable, *arguments], self.env, ROOT, ready=ready, port=port)
+
+    def _plain_env(self) -> dict[str, str]:
+        """No secrets and no Python settings for what is not ours."""
+        return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+
+    def _port(self, variable: str) -> str:
+        return str(self.layout.ports[variable])
