@@ -14,7 +14,6 @@ from typing import Any
 import psutil
 
 from embedded.errors import StartError
-from embedded.places import own_directory
 
 #: PostgreSQL: end sessions, write everything, stop
 FAST_SHUTDOWN = signal.SIGINT
@@ -55,7 +54,7 @@ def spawn(
     on_parent_death: signal.Signals = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
     """Start `argv` in a session of its own, its output appended to `log`; it dies with the calling thread."""
-    own_directory(log.parent, 0o711)
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(
             argv,

@@ -33,10 +33,8 @@ def own_directory(path: Path, mode: int, owner: int | None = None) -> Path:
             raise UnsafeDirectory(f"{path} belongs to another account: remove it, then start again") from None
         if found.st_mode & 0o777 & ~mode:
             path.chmod(found.st_mode & mode)
-    except PermissionError as error:
-        raise StartError(f"cannot make {path} ({error.strerror}): choose another place with --data") from error
     except OSError as error:
-        raise StartError(f"cannot make {path} ({error.strerror})") from error
+        raise StartError(f"cannot make {path} ({error.strerror}): choose another place with --data") from error
     else:
         path.chmod(mode)
     if wanted != path.stat().st_uid:

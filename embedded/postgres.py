@@ -152,6 +152,7 @@ class Postgres:
             text=True,
             cwd="/",
             check=False,
+            start_new_session=True,  # Ctrl-C is for the runner, which ends things in order
             **children.as_account(self.uid),
         )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedded.children import FAST_SHUTDOWN
 from embedded.conditions import Condition, answers, holds, port_open
 from embedded.envoy import TEMPLATE, Envoy
 from embedded.errors import StartError
@@ -111,14 +112,14 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
     restart = [sys.executable, "-m", "embedded.control", "--socket", str(layout.control_socket), "restart", "legacy"]
     defaults = {
         "ALERT_PIPELINE": "waived",
-        "DEMO": "1",
-        "LEGACY_RESTART_COMMAND": shlex.join(restart),
         "LOG_LEVEL": "INFO",
         "MIGRATION_TIME_SCALE": time_scale,
         "NEW_BUILD": build_of_source(),
         "ROBOT_INTERVAL_SECONDS": str(ROBOT_INTERVAL_SECONDS),
     }
     ours = {
+        "DEMO": "1",
+        "LEGACY_RESTART_COMMAND": shlex.join(restart),
         "DATABASE_URL": database_url,
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ENVOY_STATE_DIR": str(layout.envoy_state),
@@ -145,8 +146,6 @@ class Programs:
 
     def postgres(self, server: Postgres) -> Program:
         """The database; `server.prepare()` must have run."""
-        from signal import SIGINT
-
         return Program(
             "postgres",
             server.argv,
@@ -154,7 +153,7 @@ class Programs:
             Path("/"),
             ready=holds(server.is_ready),
             uid=server.uid,
-            stop_signal=SIGINT,
+            stop_signal=FAST_SHUTDOWN,
             grace_seconds=20,
         )
 
@@ -218,6 +217,10 @@ class Programs:
         return Program(
             "envoy", self.envoy.argv, self._plain_env(), self.envoy.state, ready=answers(admin, "/ready"), port=port
         )
+
+    def command(self, name: str, *arguments: str) -> Program:
+        """One of `manage.py`'s commands, to be run to its end."""
+        return self._python(name, ["manage.py", *arguments])
 
     def fleet(self) -> Program:
         """The robots."""

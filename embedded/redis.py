@@ -52,7 +52,7 @@ class Redis:
 
     def prepare(self) -> None:
         """Make the directories, stop a server of this very directory that a dead runner left, drop its socket."""
-        own_directory(self.data.parent, 0o711)
+        self.data.parent.mkdir(parents=True, exist_ok=True)
         own_directory(self.data, 0o700)
         for process in children.working_in(self.data):
             children.stop_stranger(process, signal.SIGTERM, seconds=10)

@@ -21,13 +21,15 @@ def open_state(state: Path) -> Path:
 
     Only an empty directory or one that a demo made is used: `--reset` deletes what is in it.
     """
-    own_directory(state, 0o711)
+    # As root it must let PostgreSQL's account through; what is secret in it is closed by itself.
+    own_directory(state, 0o711 if os.geteuid() == 0 else 0o700)
     if not (state / MARKER).exists() and any(state.iterdir()):
         raise StartError(f"{state} holds something else than a demo: choose an empty place with --data")
     free = shutil.disk_usage(state).free // 1_000_000
     if free < NEEDED_MEGABYTES:
         raise StartError(
-            f"only {free} MB are free at {state}, {NEEDED_MEGABYTES} are needed: free some, or choose another with --data"
+            f"only {free} MB are free at {state}, {NEEDED_MEGABYTES} are needed: "
+            "free some, or choose another place with --data"
         )
     try:
         (state / MARKER).touch()

@@ -72,6 +72,23 @@ class Supervisor:
         await self._until_ready(slot)
         slot.keeper = asyncio.create_task(self._keep(slot), name=f"keep {program.name}")
 
+    async def run(self, program: Program) -> str:
+        """Run a program to its end and return what it printed; `StartError` with its last words if it fails."""
+        slot = _Slot(normal=program, current=program)
+        self._slots[program.name] = slot
+        log = self.logs / f"{program.name}.log"
+        before = log.stat().st_size if log.exists() else 0
+        self._spawn(slot)
+        while slot.process is not None and not _ended(slot.process):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
+        code = self._reap(slot)
+        del self._slots[program.name]
+        if code:
+            raise StartError(f"{program.name} failed ({_how(code)}): {self._last_words(slot)}")
+        with log.open(errors="replace") as file:
+            file.seek(before)
+            return file.read()
+
     async def stop(self, name: str) -> None:
         """Stop `name` and leave it stopped."""
         await self._halt(self._slot(name), self._slot(name).current.stop_signal)
@@ -125,7 +142,7 @@ class Supervisor:
 
     async def stop_all(self) -> None:
         """Stop everything, last started first."""
-        for name in reversed(self._slots):
+        for name in reversed(list(self._slots)):
             await self.stop(name)
 
     def kill_all(self) -> None:

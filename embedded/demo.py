@@ -1,0 +1,246 @@
+"""The inside of `bin/demo`: bring everything up in order, watch it, stop it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from embedded import programs as plan
+from embedded.children import die_with_parent
+from embedded.console import Console
+from embedded.control import ControlServer
+from embedded.errors import StartError
+from embedded.livelines import LiveLine
+from embedded.locking import lock
+from embedded.options import Options, parse
+from embedded.places import runtime_directory
+from embedded.postgres import Postgres
+from embedded.programs import Layout, Programs
+from embedded.redis import Redis
+from embedded.statedir import explain, open_state, reset, secret_key
+from embedded.supervisor import Program, Supervisor
+
+#: a week of a phase takes two minutes in the demo, twelve seconds on autopilot
+DEMO_TIME_SCALE, AUTOPILOT_TIME_SCALE = "5040", "50400"
+
+
+class Demo:
+    """One run, from nothing to everything and back."""
+
+    def __init__(self, options: Options, state: Path, console: Console) -> None:
+        self.options = options
+        self.console = console
+        ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ)
+        self.layout = Layout(state, runtime_directory(state), ports, options.robots)
+        self.supervisor = Supervisor(state, console.say)
+        self.postgres = Postgres(state / "postgres", self.layout.runtime)
+        self.redis = Redis(state / "redis", self.layout.runtime)
+        self.control: ControlServer | None = None
+        self.logins: list[str] = []
+        self._began = time.monotonic()
+
+    def clear_the_way(self) -> None:
+        """End what a killed runner left, forget the data if asked to, and see that the ports are free."""
+        ended = self.supervisor.records.end_leftovers()
+        if ended:
+            self.console.say(f"Ended what a killed run had left: {', '.join(ended)}")
+        if self.options.reset:
+            self.postgres.prepare()  # ends a server that still runs there
+            reset(self.layout.state, self.postgres.remove)
+            self.console.say(f"Forgot everything in {self.layout.state}")
+        plan.check_ports(self.layout.ports)
+
+    async def bring_up(self) -> Programs:
+        """Start everything in order and return how; `StartError` names what did not start and why."""
+        database_url, redis_url = await self._services()
+        scale = AUTOPILOT_TIME_SCALE if self.options.autopilot else DEMO_TIME_SCALE
+        env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale)
+        programs = Programs(self.layout, env)
+        told = {name: env[name] for name in sorted(env) if name in _TOLD or name in plan.PORTS}
+        self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
+        await self.control.open()
+        await self._prepare_database(programs)
+        await self._together("legacy and ingest", programs.systems())
+        await self._together("site, live, worker, beat, watchdog and route agent", programs.around())
+        await self._together("the doors", [programs.door()])
+        if self.options.with_fleet:
+            await self._together(f"{self.options.robots} robots", [programs.fleet()])
+        return programs
+
+    async def stop(self) -> None:
+        """Stop everything, last started first."""
+        self.console.live("Stopping …")
+        if self.control:
+            await self.control.close()
+        await self.supervisor.stop_all()
+        shutil.rmtree(self.layout.runtime, ignore_errors=True)
+        self.console.clear()
+
+    def introduce(self) -> None:
+        """Print the addresses and logins."""
+        door, own = self.layout.url("ROBOTS_DOOR_PORT"), self.layout.url("OWN_DOOR_PORT")
+        fleet = f", {self.options.robots} robots" if self.options.with_fleet else ""
+        lines = [
+            f"Everything runs after {time.monotonic() - self._began:.1f} s{fleet}.",
+            f"  dashboard     {own}/",
+            f"  admin         {own}/admin/",
+            f"  health        {own}/api/v2/health",
+            f"  metrics       {own}/metrics",
+            f"  robots' door  {door}/",
+            f"  legacy        {self.layout.url('LEGACY_PORT')}/",
+            f"  data, logs    {self.layout.state}, {self.layout.state / 'log'}",
+            f"  control       python -m embedded.control --socket {self.layout.control_socket} status",
+            "Logins (login, password, role):",
+            *(f"  {line}" for line in self.logins),
+            "Ctrl-C stops everything.",
+        ]
+        for line in lines:
+            self.console.say(line)
+
+    async def _services(self) -> tuple[str, str]:
+        # The autopilot moves a whole migration through its database: never one that somebody else uses.
+        outside = {} if self.options.autopilot else os.environ
+        database_url, redis_url = outside.get("DATABASE_URL"), outside.get("REDIS_URL")
+        plain = Programs(self.layout, {})
+        starting: list[Program] = []
+        if not redis_url:
+            self.redis.prepare()
+            starting.append(plain.redis(self.redis))
+        if not database_url:
+            self.postgres.prepare()
+            starting.append(plain.postgres(self.postgres))
+        await self._together("PostgreSQL and Redis", starting)
+        if not database_url:
+            self.postgres.create_database()
+        return database_url or self.postgres.url, redis_url or self.redis.url
+
+    async def _prepare_database(self, programs: Programs) -> None:
+        self.console.live("Bringing the database up to date …")
+        run = self.supervisor.run
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run(programs.command("migrate", "migrate", "--no-input", "--verbosity", "0")))
+            tasks.create_task(run(programs.command("initial-routes", "initial_routes")))
+        printed = await run(programs.command("demo-users", "demo_users"))
+        self.logins = [line for line in printed.splitlines() if len(line.split()) == 3]
+
+    async def _together(self, what: str, group: Sequence[Program]) -> None:
+        self.console.live(f"Starting {what} …")
+        # Not gather: when one fails, the others' starts must have ended before everything is stopped.
+        async with asyncio.TaskGroup() as tasks:
+            for program in group:
+                tasks.create_task(self.supervisor.add(program))
+
+
+_TOLD = {"DATABASE_URL", "REDIS_URL", "STATE_DIR", "ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "NEW_BUILD"}
+
+
+async def _watch(demo: Demo) -> int:
+    """Show what happens until we are told to stop."""
+    demo.introduce()
+    line = LiveLine(demo.layout.ports["ENVOY_ADMIN_PORT"], demo.supervisor, on_terminal=demo.console.on_terminal)
+    while True:
+        demo.console.live(await line.text())
+        await asyncio.sleep(1)
+
+
+async def _fly(demo: Demo, programs: Programs) -> int:
+    """Hand over to the autopilot and return its exit code."""
+    demo.console.say(f"Everything runs; the autopilot takes over (dashboard {demo.layout.url('OWN_DOOR_PORT')}/).")
+    demo.console.clear()
+    command = ["-m", "simulator.autopilot", "--control", str(demo.layout.control_socket)]
+    command += ["--ledger", str(demo.layout.ledger)]
+    command += ["--report", str(demo.options.report)] if demo.options.report else []
+    pilot = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        cwd=plan.ROOT,
+        env=programs.env,
+        start_new_session=True,
+        preexec_fn=die_with_parent(),
+    )
+    demo.supervisor.records.write("autopilot", pilot.pid)
+    try:
+        return await pilot.wait()
+    finally:
+        if pilot.returncode is None:
+            pilot.terminate()
+            await pilot.wait()
+        demo.supervisor.records.forget("autopilot")
+
+
+async def _run(demo: Demo) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    loop = asyncio.get_running_loop()
+    told = 0
+
+    def interrupt() -> None:
+        nonlocal told
+        told += 1
+        if told == 1:
+            task.cancel()
+        else:
+            demo.supervisor.kill_all()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        programs = await demo.bring_up()
+        return await (_fly(demo, programs) if demo.options.autopilot else _watch(demo))
+    except asyncio.CancelledError:
+        # Stopping a demo is how it ends well; stopping the autopilot leaves its claims unproven.
+        return 130 if demo.options.autopilot else 0
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
+    finally:
+        await demo.stop()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the demo and return the exit code."""
+    options = parse(arguments)
+    console = Console()
+    temporary = options.data is None
+    code = 1
+    try:
+        state = options.data or _temporary_state()
+        state = open_state(state)
+        with lock(state):
+            demo = Demo(options, state, console)
+            demo.clear_the_way()
+            code = asyncio.run(_run(demo))
+            if temporary:
+                _put_away(demo, code)
+    except StartError as error:
+        console.clear()
+        print(f"demo: {error}", file=sys.stderr)
+    except OSError as error:
+        console.clear()
+        print(f"demo: {explain(error)}", file=sys.stderr)
+    except KeyboardInterrupt:  # before anything was started
+        console.clear()
+        return 130
+    return code
+
+
+def _temporary_state() -> Path:
+    state = Path(tempfile.mkdtemp(prefix="lekiwi-autopilot-"))
+    state.chmod(0o711)  # ours: PostgreSQL of a root user passes through it as another account
+    return state
+
+
+def _put_away(demo: Demo, code: int) -> None:
+    if code == 0:
+        demo.postgres.remove()
+        shutil.rmtree(demo.layout.state)
+    else:
+        demo.console.say(f"Its data and logs are kept in {demo.layout.state}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
