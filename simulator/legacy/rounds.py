@@ -96,4 +96,4 @@ def _silent_for(row: Row, now: datetime) -> timedelta:
 def _host_service_runs(row: Row) -> bool:
     health = row.get("health")
     services = health.get("services") if isinstance(health, dict) else None
-    return isinstance(services, dict) and "active" in (services.get("teleop"), services.get("lekiwi"))
+    return isinstance(services, dict) and services.get("teleop") == "active"

@@ -1,0 +1,153 @@
+"""`python -m simulator.failing`: a stand-in that takes a system's place and fails it in one chosen way.
+
+It answers everything with one status, at once, late or never, and counts what it was asked by call.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import cast
+
+import httptools
+import uvloop
+
+COUNT_CALL = "GET /_sim/count"
+# Enough for the contract's calls; ids in paths must not let the table grow without end.
+MOST_CALLS = 500
+
+
+@dataclass(slots=True)
+class Conduct:
+    """How the stand-in behaves, and what it has been asked so far.
+
+    `mode`: "status" answers at once, "slow" after `slow_seconds`, "hang" never. `healthy` answers GET /health with 200
+    whatever the mode, so that health checks see nothing wrong.
+    """
+
+    status: int = 500
+    mode: str = "status"
+    slow_seconds: float = 2.0
+    healthy: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def count(self, call: str) -> None:
+        """Note one call, by method and path without its query."""
+        self.calls[call if call in self.calls or len(self.calls) < MOST_CALLS else "other"] += 1
+
+    def answer_to(self, call: str) -> tuple[bytes, float | None]:
+        """The response's bytes and the seconds until they are sent; None means never."""
+        if call == COUNT_CALL:
+            return response(200, {"total": self.calls.total(), "by_call": dict(self.calls)}), 0.0
+        self.count(call)
+        if self.healthy and call == "GET /health":
+            return response(200, {"status": "healthy"}), 0.0
+        delay = {"status": 0.0, "slow": self.slow_seconds, "hang": None}[self.mode]
+        return response(self.status, _body_for(call, self.status)), delay
+
+
+class Conversation(asyncio.Protocol):
+    """One connection; answers keep the order of the requests."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self.conduct = conduct
+        self.parser = httptools.HttpRequestParser(self)
+        self.url = b""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's callback."""
+        # uvloop's transports fulfil asyncio.Transport without inheriting from it.
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio's callback: what is not HTTP ends the connection."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._close()
+
+    def on_url(self, url: bytes) -> None:
+        """The parser's callback; long URLs come in pieces."""
+        self.url += url
+
+    def on_message_complete(self) -> None:
+        """The parser's callback: the request is whole, so it is counted and answered."""
+        path = self.url.split(b"?", 1)[0].decode("latin-1")
+        self.url = b""
+        answer, delay = self.conduct.answer_to(f"{self.parser.get_method().decode()} {path}")
+        if delay == 0:
+            self._write(answer)
+        elif delay is not None:
+            asyncio.get_running_loop().call_later(delay, self._write, answer)
+
+    def _write(self, answer: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(answer)
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+def response(status: int, content: object) -> bytes:
+    """A whole HTTP/1.1 response with a JSON body; the connection stays open."""
+    body = json.dumps(content).encode()
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def _body_for(call: str, status: int) -> object:
+    # With a good status it plays a system that is well, so a fleet can be measured against it.
+    if status < 300:
+        return {"update_available": False} if call == "GET /api/check-update" else {"status": "updated"}
+    return {"detail": "this is a stand-in that fails"}
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line; unknown arguments exit 2 with one sentence."""
+    parser = argparse.ArgumentParser(prog="python -m simulator.failing", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one; the address is printed")
+    parser.add_argument("--status", type=int, default=500)
+    parser.add_argument("--mode", choices=("status", "slow", "hang"), default="status")
+    parser.add_argument("--slow-seconds", type=float, default=2.0)
+    parser.add_argument("--healthy", action="store_true", help="answer GET /health with 200 all the same")
+    arguments = parser.parse_args(argv)
+    if not 200 <= arguments.status <= 599:
+        parser.error("--status is between 200 and 599")
+    return arguments
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Answer until SIGTERM or SIGINT, then close everything."""
+    loop = asyncio.get_running_loop()
+    conduct = Conduct(arguments.status, arguments.mode, arguments.slow_seconds, arguments.healthy)
+    server = await loop.create_server(lambda: Conversation(conduct), arguments.host, arguments.port)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    host, port = server.sockets[0].getsockname()[:2]
+    print(f"failing listening on http://{host}:{port}", flush=True)
+    await stop.wait()
+    server.close()
+
+
+def main() -> int:
+    """Run; exit 2 when the port cannot be had."""
+    arguments = parse_arguments()
+    try:
+        uvloop.run(serve(arguments))
+    except OSError as error:
+        print(f"failing: cannot listen on port {arguments.port}: {error.strerror}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

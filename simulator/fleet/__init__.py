@@ -1,0 +1,1 @@
+"""A fleet of simulated robots that speaks the legacy protocol to whatever answers at the door."""
