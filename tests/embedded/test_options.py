@@ -82,7 +82,7 @@ def test_a_full_disk_and_a_closed_place_are_told_with_the_remedy() -> None:
 def test_a_place_that_may_not_be_written_is_told_with_the_remedy() -> None:
     closed = Path("/proc/lekiwi")
 
-    with pytest.raises(StartError, match="cannot make /proc/lekiwi .*choose another place with --data"):
+    with pytest.raises(StartError, match=r"cannot make /proc/lekiwi .*choose another place with --data"):
         open_state(closed)
 
 
