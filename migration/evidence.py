@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q
-from heartbeat.rules.liveness import OFFLINE_AFTER_INTERVALS
 
 from heartbeat.models import Robot
+from heartbeat.rules.liveness import offline_after_seconds
 from migration import traffic
 from migration.models import Comparison, PhaseRun, Pulse
 from migration.rules.gates import Compared, Guard, ServedByNew
@@ -80,7 +80,7 @@ class Moved:
 
 def _moved(run: PhaseRun, now: datetime) -> Moved:
     """Robots that spoke in this run and belong to `new`. Silent ones count only if more of them fell silent than of the others."""
-    silent_after = timedelta(seconds=settings.ROBOT_INTERVAL_SECONDS * OFFLINE_AFTER_INTERVALS + 2)
+    silent_after = timedelta(seconds=offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS))
     in_play = Robot.objects.filter(last_seen_at__gte=run.started_at - silent_after)
     on_new = Q(bucket__lt=run.phase.percent * 100)
     silent = Q(last_seen_at__lt=now - silent_after)

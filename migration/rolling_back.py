@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from migration import metrics, recording, routing, spool
+from migration import recording, routing, spool
 from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
@@ -111,7 +111,6 @@ def roll_back(
         late=late,
     )
     spool.write(recording.spool_directory(), {"kind": "rollback", "uid": str(uuid.uuid4()), "rollback": asdict(record)})
-    metrics.ROLLBACKS.labels(trigger=trigger, state=state).inc()
     log.critical("rollback", **asdict(record))
     if is_emergency:
         restart_legacy_if_unhealthy()

@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 from django.db import IntegrityError, transaction
 
-from migration import audit, metrics, routing
+from migration import audit, routing
 from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
@@ -126,7 +126,6 @@ def _settle(shift_id: int, version: int) -> TrafficShift:
         sentence = f"confirmed {shift.from_percent} → {shift.to_percent} % in {shift.observed_seconds:.2f} s"
         detail = {"shift": shift.pk, "version": version, "acknowledged": shift.acknowledgements}
         audit.record(Actor(shift.requested_by), "shift_observed", sentence, at=observed_at, detail=detail)
-    metrics.SHIFTS.labels(state="observed").inc()
     log.info("shift.observed", shift=shift.pk, percent=shift.to_percent, seconds=shift.observed_seconds)
     return shift
 
@@ -165,6 +164,5 @@ def _fail(shift_id: int, why: str) -> TrafficShift:
         shift.save()
         sentence = f"shift {shift.pk} to {shift.to_percent} % failed: {why}"
         audit.record(Actor(shift.requested_by), "shift_failed", sentence, at=now, detail={"shift": shift.pk})
-    metrics.SHIFTS.labels(state="failed").inc()
     log.error("shift.failed", shift=shift.pk, why=why)
     return shift

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 from embedded.places import runtime_directory
@@ -51,6 +52,9 @@ os.environ["SECRET_KEY"] = "only-for-tests"
 os.environ["STATE_DIR"] = str(_state / "state")
 for _name in ("ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "MIGRATION_TIME_SCALE", "DEBUG"):
     os.environ.pop(_name, None)
+
+# pytest-django looked for settings before this file was read.
+django.setup()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A permission for each action: who may vote may not necessarily shift, who may roll back need not be an administrator."""
+"""A permission for each action: who may vote may not necessarily shift."""
 
 from typing import Any
 

@@ -1,0 +1,19 @@
+"""Refusals of the migration as problem details (RFC 9457), in the shape the API already uses."""
+
+from typing import Any
+
+from rest_framework.response import Response
+
+from heartbeat.api.problems import problem, problem_details
+from migration.errors import MissingReason, NotAVoter, Refused
+
+
+def answer(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: 409 for what may not be done now, 422 for a missing reason, 403 for no voter."""
+    if isinstance(error, MissingReason):
+        return problem(422, str(error), errors=[{"field": "reason", "reason": "say why, in a few words"}])
+    if isinstance(error, NotAVoter):
+        return problem(403, str(error))
+    if isinstance(error, Refused):
+        return problem(409, str(error), reasons=error.reasons)
+    return problem_details(error, context)

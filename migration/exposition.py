@@ -1,0 +1,134 @@
+"""What Prometheus scrapes at 8001 `/metrics`: the site's own counters and the sums an operator wants.
+
+Figures of the migration come from the database and the route file, so several processes tell one truth.
+"""
+
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from migration import routing, traffic
+from migration.clock import system_clock
+from migration.drivers.errors import RouteError
+from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
+
+log = structlog.get_logger(__name__)
+
+WINDOW = timedelta(seconds=10)
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer this process's registry, the migration's figures, and the ingest's heartbeat counters."""
+    figures = CollectorRegistry()
+    figures.register(_Figures())
+    return HttpResponse(generate_latest(REGISTRY) + generate_latest(figures), content_type=_TEXT)
+
+
+class _Figures:
+    """Collects when it is scraped; nothing is kept between two scrapes."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _split()
+        yield from _moves()
+        yield from _systems()
+        yield from _guards()
+        yield from _heartbeats()
+
+
+def _split() -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        "lekiwi_migration_split_percent",
+        "Share of robots on new: asked by the route, observed in traffic",
+        labels=["mark"],
+    )
+    try:
+        family.add_metric(["asked"], routing.route_file().read().plan.percent)
+    except RouteError as error:
+        log.warning("metrics.no_route", error=str(error))
+    flow = traffic.latest_window(system_clock().now(), WINDOW)
+    if flow and flow.new_percent is not None:
+        family.add_metric(["observed"], flow.new_percent)
+    yield family
+
+
+def _moves() -> Iterator[Metric]:
+    shifts = CounterMetricFamily("lekiwi_migration_shifts", "Traffic shifts by state", labels=["state"])
+    for row in TrafficShift.objects.order_by().values("state").annotate(count=Count("id")):
+        shifts.add_metric([row["state"]], row["count"])
+    yield shifts
+    rollbacks = CounterMetricFamily(
+        "lekiwi_migration_rollbacks",
+        "Rollbacks by who decided and how far they were confirmed",
+        labels=["trigger", "state"],
+    )
+    for row in Rollback.objects.order_by().values("trigger", "state").annotate(count=Count("id")):
+        rollbacks.add_metric([row["trigger"], row["state"]], row["count"])
+    yield rollbacks
+
+
+def _systems() -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "lekiwi_system_requests", "Robots' calls by system and role", labels=["system", "role"]
+    )
+    errors = CounterMetricFamily(
+        "lekiwi_system_errors", "Calls that a system failed itself, failover or not", labels=["system", "role"]
+    )
+    primaries = CounterMetricFamily("lekiwi_mirror_primaries", "Calls that had to be copied", labels=["direction"])
+    lost = CounterMetricFamily("lekiwi_mirror_lost", "Copies that the other system did not take", labels=["direction"])
+    sample = TrafficSample.objects.order_by("-at").first()
+    if sample:
+        for part in traffic.PARTS:
+            system, role = part.split(".")
+            requests.add_metric([system, role], sample.totals[part]["requests"])
+            errors.add_metric([system, role], sample.totals[part]["errors"])
+        for direction in ("to_new", "to_legacy"):
+            sent = sample.totals[f"mirror.{direction}.primaries"]
+            primaries.add_metric([direction], sent)
+            lost.add_metric([direction], max(0, sent - sample.totals[f"mirror.{direction}.copies"]))
+    yield from (requests, errors, primaries, lost)
+    p99 = GaugeMetricFamily("lekiwi_system_latency_p99_seconds", "p99 of the latest 10 s", labels=["system"])
+    share = GaugeMetricFamily("lekiwi_system_error_ratio", "Error share of the latest 10 s", labels=["system"])
+    flow = traffic.latest_window(system_clock().now(), WINDOW)
+    for system in ("new", "legacy"):
+        window = flow.window(system) if flow else None
+        if window and window.requests:
+            share.add_metric([system], window.error_share)
+        if window and window.p99_milliseconds is not None:
+            p99.add_metric([system], window.p99_milliseconds / 1000)
+    yield from (p99, share)
+
+
+def _guards() -> Iterator[Metric]:
+    age = GaugeMetricFamily("lekiwi_guard_age_seconds", "Time since a guard's latest progress", labels=["guard"])
+    now = system_clock().now()
+    for pulse in Pulse.objects.all():
+        age.add_metric([pulse.name], (now - pulse.at).total_seconds())
+    yield age
+
+
+def _heartbeats() -> Iterator[Metric]:
+    """The ingest counts heartbeats in its own process; what it says is passed on, and whether it could be asked."""
+    up = GaugeMetricFamily("lekiwi_ingest_up", "Whether the ingest's own metrics could be read")
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{settings.INGEST_PORT}/metrics", timeout=1.0) as answer:
+            text = answer.read().decode()
+    except OSError as error:
+        log.warning("metrics.no_ingest", error=str(error))
+        up.add_metric([], 0)
+        yield up
+        return
+    up.add_metric([], 1)
+    yield up
+    for family in text_string_to_metric_families(text):
+        if family.name.startswith("lekiwi_heartbeat_"):
+            yield family

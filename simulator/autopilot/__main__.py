@@ -1,0 +1,94 @@
+"""`python -m simulator.autopilot --control SOCKET --ledger FILE [--report FILE]`, run by `bin/demo --autopilot`."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from embedded.control import Control
+from simulator.autopilot import accounts
+from simulator.autopilot.crew import Crew, TookTooLong
+from simulator.autopilot.journey import Journey, say
+from simulator.autopilot.report import Report, judge
+
+
+def main() -> int:
+    """Run the migration, settle the accounts, print a summary. 0 only if every claim held."""
+    parser = argparse.ArgumentParser(description="Run a whole migration as its six roles would.")
+    parser.add_argument("--control", required=True, help="control socket of the running demo")
+    parser.add_argument("--ledger", type=Path, required=True, help="the fleet's ledger")
+    parser.add_argument("--report", type=Path, help="write the report to this file")
+    asked = parser.parse_args()
+    began = time.monotonic()
+    control = Control(asked.control)
+    crew = Crew.at(f"http://127.0.0.1:{os.environ['OWN_DOOR_PORT']}")
+    failing = [sys.executable, "-m", "simulator.failing", "--port", os.environ["INGEST_PORT"], "--status", "500"]
+    journey = Journey(crew, lambda: control.replace("ingest", failing), lambda: control.start("ingest"))
+    stopped_by = ""
+    try:
+        journey.run()
+    except (TookTooLong, RuntimeError, httpx.HTTPError) as error:
+        stopped_by = str(error) or repr(error)
+        say(f"stopped: {stopped_by}")
+    report = settle(journey, crew, control, asked.ledger, stopped_by)
+    if asked.report:
+        asked.report.write_text(json.dumps(report.as_json(), indent=1) + "\n")
+    summarise(report, time.monotonic() - began)
+    return 0 if report.ok else 1
+
+
+def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped_by: str) -> Report:
+    """Stop the fleet, wait until the watchdog has counted its last calls, and compare everything."""
+    database_url = os.environ["DATABASE_URL"]
+    control.stop("fleet")
+    finished = time.time()
+    crew.until("the last calls are counted", lambda: _counted_since(crew, finished), seconds=15)
+    shadow_from = [
+        datetime.fromisoformat(stay.started_at).timestamp() for stay in journey.stays if stay.slug != "preparation"
+    ]
+    return judge(
+        Report(
+            robots=len(accounts.read_ledger(ledger).by_robot),
+            accounts=accounts.settle(
+                ledger,
+                database_url,
+                mirrored=[(shadow_from[0], finished)] if shadow_from else [],
+                outage=journey.outage,
+            ),
+            journey=journey,
+            shifts=crew.shifts(),
+            rollbacks=crew.rollbacks(),
+            totals=accounts.traffic_totals(database_url),
+            stopped_by=stopped_by,
+        )
+    )
+
+
+def _counted_since(crew: Crew, moment: float) -> bool:
+    """Whether the watchdog made progress twice after this moment, so that a late copy is in as well."""
+    age = next(guard["age_seconds"] for guard in crew.status()["guards"] if guard["name"] == "watchdog")
+    return age is not None and time.time() - age > moment + 2.0
+
+
+def summarise(report: Report, seconds: float) -> None:
+    """Print what was claimed and found."""
+    told = report.as_json()
+    sys.stdout.write(f"\n{report.robots} robots, {told['heartbeats']['sent']:,} heartbeats, {seconds:.0f} s\n")
+    for claim in report.claims:
+        sys.stdout.write(f"  {'held  ' if claim.held else 'FAILED'}  {claim.sentence}: {claim.found}\n")
+    for rollback in told["rollbacks"]:
+        budget = f"{rollback['budget_seconds']:.0f} s" if rollback["budget_seconds"] else "none"
+        took = f"{rollback['seconds']:.2f} s" if rollback["seconds"] is not None else "not confirmed"
+        sys.stdout.write(
+            f"  rollback {rollback['from']} → {rollback['to']} %, {rollback['trigger']}: {took} (promised {budget})\n"
+        )
+    sys.stdout.write("Every claim held.\n" if report.ok else "NOT every claim held.\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The people of a migration, each with a login, talking to the public API."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+LOGINS = ("lead", "infra", "backend", "monitoring", "qa", "oncall")
+LEAD = "lead"
+
+
+class TookTooLong(Exception):
+    """Something that was waited for did not happen; says what, and what was seen last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Six people and one site."""
+
+    site: str
+    clients: dict[str, httpx.Client]
+
+    @classmethod
+    def at(cls, site: str) -> "Crew":
+        """Log everybody in at this address (HTTP Basic, as scripts do)."""
+        return cls(
+            site,
+            {login: httpx.Client(base_url=site, auth=(login, f"{login}-demo"), timeout=10.0) for login in LOGINS},
+        )
+
+    def status(self) -> dict[str, Any]:
+        """The state of the migration."""
+        answer = self.clients[LEAD].get("/api/v2/migration")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def vote(self, login: str, choice: str, comment: str) -> None:
+        """Cast a vote as this person."""
+        self._post(login, "/api/v2/migration/votes", {"choice": choice, "comment": comment})
+
+    def advance(self) -> dict[str, Any] | None:
+        """Ask for the next phase as the lead. None while something stands in the way (409)."""
+        answer = self.clients[LEAD].post("/api/v2/migration/advance", json={"reason": "gates pass, votes are in"})
+        if answer.status_code == 409:
+            return None
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def shift(self, number: int) -> dict[str, Any]:
+        """One shift as it is now."""
+        answer = self.clients[LEAD].get(f"/api/v2/migration/shifts/{number}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def shifts(self) -> list[dict[str, Any]]:
+        """All shifts, oldest first."""
+        return self._list("/api/v2/migration/shifts")
+
+    def rollbacks(self) -> list[dict[str, Any]]:
+        """All rollbacks, oldest first."""
+        return self._list("/api/v2/migration/rollbacks")
+
+    def release_latch(self, reason: str) -> None:
+        """Release the latch as the lead."""
+        self._post(LEAD, "/api/v2/migration/latch/release", {"reason": reason})
+
+    def until(self, what: str, holds: Callable[[], Any], *, seconds: float, every: float = 0.25) -> Any:
+        """Wait until `holds` answers something true, and return it. Raises `TookTooLong` after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            last = None
+            try:
+                last = holds()
+            except httpx.TransportError as error:
+                last = None
+                told = repr(error)
+            else:
+                told = str(last)
+            if last:
+                return last
+            if time.monotonic() > deadline:
+                raise TookTooLong(f"{what}: not within {seconds:.0f} s (last: {told})")
+            time.sleep(every)
+
+    def _post(self, login: str, path: str, body: dict[str, Any]) -> None:
+        answer = self.clients[login].post(path, json=body)
+        if answer.is_error:
+            raise RuntimeError(f"{login} POST {path}: {answer.status_code} {answer.text}")
+
+    def _list(self, path: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        following: str | None = path
+        while following:
+            answer = self.clients[LEAD].get(following)
+            answer.raise_for_status()
+            page = answer.json()
+            rows += page["results"]
+            following = page["next"]
+        return rows[::-1]

@@ -1,0 +1,48 @@
+"""Builders with sensible defaults; a test names only what it is about."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission, User
+
+from migration.management.commands.demo_users import PERMISSIONS
+from migration.models import PhaseRun, TrafficSample
+from migration.rules.voting import Role
+from migration.traffic import nothing
+
+NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+def person(role: Role | None = Role.BACKEND, name: str = "") -> User:
+    """Somebody with a role and its permissions; without a role a viewer."""
+    user = User.objects.create_user(username=name or (role.value if role else "viewer"), password="secret-enough")
+    if role:
+        group, _ = Group.objects.get_or_create(name=role.value)
+        group.permissions.set(
+            Permission.objects.filter(content_type__app_label="migration", codename__in=PERMISSIONS[role])
+        )
+        user.groups.add(group)
+    return user
+
+
+def phase_run(slug: str = "canary_10", *, build: str = "dev", started_at: datetime | None = None) -> PhaseRun:
+    """An active stay in a phase."""
+    return PhaseRun.objects.create(slug=slug, build=build, started_at=started_at or datetime.now(UTC))
+
+
+def sample(at: datetime, **counts: Any) -> TrafficSample:
+    """A sample with these totals; parts as new_owner=(requests, errors), counts with their dots as underscores."""
+    totals = nothing()
+    for name, value in counts.items():
+        if isinstance(value, tuple):
+            requests, errors = value
+            buckets = {"100": requests, "inf": requests}
+            totals[name.replace("_", ".")] = {"requests": requests, "errors": errors, "buckets": buckets}
+        else:
+            totals[name] = value
+    return TrafficSample.objects.create(at=at, totals=totals, raw={})
+
+
+def seconds(number: float) -> timedelta:
+    """For readable times."""
+    return timedelta(seconds=number)
