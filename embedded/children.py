@@ -108,12 +108,15 @@ def stop_stranger(process: psutil.Process, wanted: signal.Signals, seconds: floa
             process.wait(5)
 
 
-def working_in(directory: Path) -> Iterator[psutil.Process]:
-    """Yield the processes whose working directory is `directory`, oldest first."""
+def working_in(directory: Path, program: str) -> Iterator[psutil.Process]:
+    """Yield the processes named `program` whose working directory is `directory`, oldest first.
+
+    The name matters: somebody may be looking around there with a shell.
+    """
     wanted = str(directory.resolve())
     for process in sorted(psutil.process_iter(), key=lambda each: each.pid):
         with contextlib.suppress(psutil.Error):
-            if process.cwd() == wanted:
+            if process.name() == program and process.cwd() == wanted:
                 yield process
 
 

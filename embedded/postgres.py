@@ -133,7 +133,7 @@ class Postgres:
 
         Only then is a postmaster.pid stale for certain: after a reboot its number may be anybody's.
         """
-        for process in children.working_in(place):
+        for process in children.working_in(place, "postgres"):
             children.stop_stranger(process, children.FAST_SHUTDOWN, seconds=20)
         (place / "postmaster.pid").unlink(missing_ok=True)
 

@@ -30,6 +30,8 @@ PORTS: Mapping[str, tuple[str, int]] = {
     "LIVE_PORT": ("live", 8013),
 }
 ROBOT_INTERVAL_SECONDS = 1
+#: 200 robots write 100 MB an hour; at the next start a ledger beyond this is set aside
+LEDGER_LIMIT_BYTES = 200_000_000
 #: the code whose change makes another build of `new`
 _BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static")
 
@@ -224,10 +226,13 @@ class Programs:
 
     def fleet(self) -> Program:
         """The robots."""
-        self.layout.ledger.parent.mkdir(parents=True, exist_ok=True)
+        ledger = self.layout.ledger
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        if ledger.exists() and ledger.stat().st_size > LEDGER_LIMIT_BYTES:
+            ledger.replace(ledger.with_suffix(".1"))
         command = ["-m", "simulator.fleet", "--door", self.layout.url("ROBOTS_DOOR_PORT")]
         command += ["--robots", str(self.layout.robots), "--interval", str(ROBOT_INTERVAL_SECONDS)]
-        return self._python("fleet", [*command, "--ledger", str(self.layout.ledger)])
+        return self._python("fleet", [*command, "--ledger", str(ledger)])
 
     def _python(
         self, name: str, arguments: list[str], port_variable: str | None = None, ready: Condition | None = None

@@ -54,7 +54,7 @@ class Redis:
         """Make the directories, stop a server of this very directory that a dead runner left, drop its socket."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         own_directory(self.data, 0o700)
-        for process in children.working_in(self.data):
+        for process in children.working_in(self.data, "redis-server"):
             children.stop_stranger(process, signal.SIGTERM, seconds=10)
         self.socket.unlink(missing_ok=True)
 

@@ -1,7 +1,9 @@
 import asyncio
 import os
 import signal
+import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,13 +68,17 @@ def test_a_server_that_a_dead_runner_left_in_the_same_directory_is_stopped_first
     postgres.start()
     _remember(postgres.url)
     second = Postgres(state_dir / "postgres", runtime_dir)
+    onlooker = subprocess.Popen(["sleep", "600"], cwd=postgres.data)
 
     second.start()
     try:
+        assert onlooker.poll() is None
         assert postgres.pid is None
         assert _recall(second.url) == "kept"
     finally:
         second.stop()
+        onlooker.kill()
+        onlooker.wait()
 
 
 def test_a_postmaster_pid_that_names_a_stranger_stops_nobody(postgres: Postgres) -> None:
@@ -133,8 +139,6 @@ def test_what_redis_holds_survives_its_restart(state_dir: Path, runtime_dir: Pat
 
 
 def test_a_port_that_is_taken_is_named_with_the_variable_that_changes_it(free_port: int) -> None:
-    import socket
-
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", free_port))
         listener.listen()
