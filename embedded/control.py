@@ -29,7 +29,7 @@ class Control:
         self.timeout_seconds = timeout_seconds
 
     def status(self) -> dict[str, Any]:
-        """Return {"processes": {name: {"pid", "ready", "restarts", …}}, "environment": {…}}."""
+        """Return {"up": everything was started, "processes": {name: {"pid", "ready", …}}, "environment": {…}}."""
         return self._ask("status")
 
     def stop(self, name: str) -> None:
@@ -81,6 +81,8 @@ class ControlServer:
     def __init__(self, path: Path, supervisor: Supervisor, environment: Mapping[str, str]) -> None:
         self.path = path
         self.environment = dict(environment)
+        #: whether everything was started; before that some names are missing
+        self.up = False
         self._supervisor = supervisor
         self._server: asyncio.Server | None = None
         # Two commands for the same process at once would each start one.
@@ -116,7 +118,8 @@ class ControlServer:
             request = json.loads(line)
             command, arguments = str(request["command"]), [str(each) for each in request.get("arguments", [])]
             if command == "status":
-                return {"processes": self._supervisor.status(), "environment": self.environment}
+                told = {"up": self.up, "processes": self._supervisor.status()}
+                return {**told, "environment": self.environment}
             async with self._one_at_a_time:
                 await self._obey(command, arguments)
         except StartError as error:

@@ -70,6 +70,7 @@ class Demo:
         await self._together("the doors", [programs.door()])
         if self.options.with_fleet:
             await self._together(f"{self.options.robots} robots", [programs.fleet()])
+        self.control.up = True
         return programs
 
     async def stop(self) -> None:
