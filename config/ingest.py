@@ -1,0 +1,23 @@
+"""The ingest process (uvicorn, 8011): robots' calls, without Django's request machinery.
+
+`uvicorn config.ingest:application --port 8011`
+"""
+
+import os
+
+from config.logging import configure, logging_configuration
+from heartbeat.ingest.application import Ingest
+from heartbeat.ingest.database import Database
+from heartbeat.ingest.offers import Offers
+from heartbeat.ingest.recorder import Recorder
+from heartbeat.legacy_api.application import create_application
+from heartbeat.legacy_api.store import Store
+from teleop.rules.reading import read_operation
+
+configure(logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=not os.environ.get("DEBUG")))
+
+_dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
+_database = Database(_dsn)
+_recorder = Recorder(_dsn)
+_offers = Offers(_database)
+application = Ingest(_recorder, _offers, create_application(_recorder, _offers, Store(_database), read_operation))

@@ -1,0 +1,85 @@
+"""What the fast path answers, as ASGI messages."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.ingest.marks import Marks
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+_ANSWERED_BY = (b"x-answered-by", b"new")
+
+
+@dataclass(slots=True)
+class Answer:
+    """A status, a body, its type and what else the headers say."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    headers: list[Header] = field(default_factory=list)
+
+
+UPDATED = Answer(200, b'{"status":"updated"}')
+
+
+async def send_answer(send: Send, answer: Answer, marks: Marks) -> None:
+    """Send an answer that says who answered and which request."""
+    headers = [
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"content-type", answer.content_type),
+        _ANSWERED_BY,
+        (b"x-request-id", marks.request_id_text),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def marked(send: Send, marks: Marks) -> Send:
+    """A `send` for another application, whose answers then say who answered and which request."""
+
+    async def send_marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], _ANSWERED_BY, (b"x-request-id", marks.request_id_text)]
+        await send(message)
+
+    return send_marked
+
+
+def legacy_refusal(error: NotRecorded) -> Answer:
+    """A legacy call that was not recorded, in legacy's dialect."""
+    if isinstance(error, Unavailable):
+        return Answer(503, _json({"detail": error.reason}), headers=[_retry_after(error)])
+    detail = [{"type": "value_error", "loc": ["body"], "msg": f"Value error, {error}", "input": None}]
+    return Answer(422, _json({"detail": detail}))
+
+
+def v2_refusal(error: NotRecorded) -> Answer:
+    """A v2 heartbeat that was not recorded."""
+    if isinstance(error, Unavailable):
+        answer = problem(503, "The heartbeat could not be stored now", error.reason)
+        answer.headers.append(_retry_after(error))
+        return answer
+    return problem(422, "The heartbeat cannot be stored", str(error))
+
+
+def problem(status: int, title: str, detail: str, **members: Any) -> Answer:
+    """RFC 9457 problem details, as the REST API answers them."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **members}
+    return Answer(status, _json(body), b"application/problem+json")
+
+
+def _retry_after(error: Unavailable) -> Header:
+    return b"retry-after", str(error.retry_after_seconds).encode()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,113 @@
+"""What the legacy contract reads and writes in PostgreSQL."""
+
+import json
+import tempfile
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from heartbeat.ingest.database import Database
+from heartbeat.rules.identity import row_key_of
+from heartbeat.rules.json_text import json_text
+from heartbeat.rules.rows import legacy_row
+from heartbeat.rules.updates import Wish, latest, rollback_target, rolled_back
+
+_ROW = """SELECT robot_id, status_at, deployment_id, version, status, message, health, exact_status,
+                 check_at, current_version, "group", exact_check FROM heartbeat_legacyrow"""
+_DOCUMENTS = "SELECT document FROM heartbeat_deployment ORDER BY position"
+# Refused by the unique id if another rollback took the same id; the newest is read before, as in legacy.
+_INSERT = """
+INSERT INTO heartbeat_deployment (
+    id, version, branch, commit, author, message, target_group, auto_rollback, status, timestamp, checksum,
+    package_path, package_size, is_rollback, rollback_from, document, package_sha256
+)
+SELECT $1, version, branch, commit, author, $2, target_group, auto_rollback, status, $3, checksum,
+       package_path, package_size, true, $4, $5::json, package_sha256
+FROM heartbeat_deployment WHERE id = $6
+"""
+_PACKAGE = """
+SELECT d.id, p.sha256, p.content FROM heartbeat_deployment d
+LEFT JOIN heartbeat_package p ON p.sha256 = d.package_sha256 WHERE d.id = $1
+"""
+_SPEAKING_FROM = """
+SELECT robot_id, health, payload FROM heartbeat_robot WHERE address = $1 ORDER BY last_seen_at DESC LIMIT 2
+"""
+
+
+class Store:
+    """The reads and the one write (rollback) of legacy's API; `packages` is where files are put to be sent."""
+
+    def __init__(self, database: Database, packages: Path | None = None) -> None:
+        self._database = database
+        self._packages = packages or Path(tempfile.gettempdir()) / "lekiwi-packages"
+
+    async def rows(self) -> list[str]:
+        """All rows as JSON texts, in the order in which their ids were first heard."""
+        return [_row_text(row) for row in await self._database.fetch(f"{_ROW} ORDER BY first_at, id")]
+
+    async def row(self, robot_id: str) -> str | None:
+        """The row of this very spelling, as JSON text."""
+        found = await self._database.fetch(f"{_ROW} WHERE key = $1", row_key_of(robot_id))
+        return _row_text(found[0]) if found else None
+
+    async def counts(self) -> tuple[int, int]:
+        """How many deployments and rows there are."""
+        (row,) = await self._database.fetch(
+            "SELECT (SELECT count(*) FROM heartbeat_deployment), (SELECT count(*) FROM heartbeat_legacyrow)"
+        )
+        return row[0], row[1]
+
+    async def documents(self) -> list[dict[str, Any]]:
+        """All deployments in the order in which they were learned of."""
+        return [json.loads(row["document"]) for row in await self._database.fetch(_DOCUMENTS)]
+
+    async def roll_back(self, wish: Wish, now: datetime) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Make the deployment that goes back to what `wish` names: (the target, the new one), or None."""
+        documents = await self.documents()
+        target = rollback_target(documents, wish, now)
+        newest = latest(documents)
+        if target is None or newest is None:
+            return None
+        made = rolled_back(target, newest, f"dep_{uuid.uuid4().hex[:12]}", now)
+        document = json_text(made)[0]
+        await self._database.fetch(
+            _INSERT, made["id"], made["message"], made["timestamp"], newest["id"], document, target["id"]
+        )
+        return dict(target), made
+
+    async def package(self, deployment_id: str) -> Path | None:
+        """A file with the package's bytes, or None when there are none. Raises LookupError for an unknown id."""
+        found = await self._database.fetch(_PACKAGE, deployment_id.replace("\x00", ""))
+        if not found:
+            raise LookupError(deployment_id)
+        if found[0]["content"] is None:
+            return None
+        return self._as_file(found[0]["sha256"], found[0]["content"])
+
+    async def speaking_from(self, address: str) -> list[asyncpg.Record]:
+        """The robots whose latest call came from `address`: none, one, or the first two of several."""
+        return await self._database.fetch(_SPEAKING_FROM, address)
+
+    def _as_file(self, sha256: str, content: bytes) -> Path:
+        """Content by its name, so it is written once: a file can be sent in ranges, and without its bytes in memory."""
+        path = self._packages / f"{sha256}.tar.gz"
+        if not path.exists() or path.stat().st_size != len(content):
+            self._packages.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._packages, delete=False) as file:
+                file.write(content)
+            Path(file.name).replace(path)
+        return path
+
+
+def _row_text(record: asyncpg.Record) -> str:
+    """A row as JSON text. `health` goes in as it is stored: a body nested to the limit costs nobody their answer."""
+    exact: dict[str, Any] = {}
+    for column in ("exact_check", "exact_status"):
+        exact |= json.loads(record[column]) if record[column] else {}
+    texts = {name: json.dumps(value) for name, value in legacy_row(record, None, exact).items()}
+    if "health" in texts and record["health"] is not None:
+        texts["health"] = record["health"]
+    return "{" + ",".join(f'"{name}":{text}' for name, text in texts.items()) + "}"

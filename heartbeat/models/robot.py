@@ -1,0 +1,102 @@
+"""A robot: what all its spellings and calls add up to. Derived from the heartbeats, see `heartbeat.rebuilding`."""
+
+from django.db import models
+from django.db.models import Case, F, Value, When
+
+from heartbeat.models.fields import PlainJSONField
+
+
+class Kind(models.TextChoices):
+    """The two kinds of robot, and what could not be told."""
+
+    LEKIWI = "lekiwi", "LeKiwi"
+    XLE = "xle", "XLE"
+    UNKNOWN = "unknown", "unknown"
+
+
+class Side(models.TextChoices):
+    """The owner that the robots' door named; empty when a call did not come through it."""
+
+    NEW = "new", "new"
+    LEGACY = "legacy", "legacy"
+    UNMARKED = "", "unmarked"
+
+
+class Role(models.TextChoices):
+    """What `new` was for a request (DESIGN.md, "Words")."""
+
+    OWNER = "owner", "owner"
+    FAILOVER = "failover", "failover"
+    SHADOW = "shadow", "shadow"
+
+
+class Protocol(models.TextChoices):
+    """How a robot spoke."""
+
+    LEGACY = "legacy", "legacy"
+    V2 = "v2", "v2"
+
+
+class Robot(models.Model):
+    """One robot, keyed by its lowered bytes. Three groups of columns, each from the latest call of its sort."""
+
+    key = models.BinaryField(unique=True, help_text="lowered bytes of the id; a very long one is folded with SHA-256")
+    robot_id = models.TextField(help_text="as last spelled; NUL shown as U+2400")
+    bucket = models.PositiveSmallIntegerField(null=True, help_text="0–9999; none when the id has no bucket")
+    kind_by_id = models.TextField(default="")
+    first_seen_at = models.DateTimeField()
+
+    # from the latest call of any sort
+    last_seen_at = models.DateTimeField(db_index=True)
+    protocol = models.TextField(choices=Protocol)
+    last_side = models.TextField(choices=Side, default=Side.UNMARKED, blank=True)
+    last_role = models.TextField(choices=Role)
+    address = models.TextField(default="", blank=True, db_index=True, help_text="where the latest call came from")
+
+    # from the latest heartbeat, legacy or v2
+    last_status_at = models.DateTimeField(null=True)
+    status = models.TextField(default="", blank=True)
+    version = models.TextField(null=True, blank=True)  # noqa: DJ001 - null and "" are two answers in legacy's contract
+    deployment_id = models.TextField(null=True, blank=True)  # noqa: DJ001
+    message = models.TextField(null=True, blank=True)  # noqa: DJ001
+    health = PlainJSONField(null=True)
+
+    # from the latest update check
+    last_check_at = models.DateTimeField(null=True)
+    group = models.TextField(default="", blank=True)
+    kind_by_group = models.TextField(default="")
+
+    # from the latest v2 heartbeat
+    last_v2_at = models.DateTimeField(null=True)
+    reported_kind = models.TextField(default="")
+    site = models.TextField(default="", blank=True)
+    firmware = models.TextField(default="", blank=True)
+    battery_percent = models.FloatField(null=True, help_text="0–100; none when wired or not told")
+    interval_seconds = models.FloatField(null=True, help_text="when it expects to speak again, as it said itself")
+    payload = PlainJSONField(null=True)
+
+    last_acknowledged_as_owner_at = models.DateTimeField(
+        null=True, help_text="its own heartbeat that `new` acknowledged as its owner"
+    )
+    kind = models.GeneratedField(
+        expression=Case(
+            When(reported_kind__gt="", then=F("reported_kind")),
+            When(kind_by_id__gt="", then=F("kind_by_id")),
+            When(kind_by_group__gt="", then=F("kind_by_group")),
+            default=Value(Kind.UNKNOWN.value, output_field=models.TextField()),
+            output_field=models.TextField(),
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(bucket__isnull=True) | models.Q(bucket__lt=10_000), name="bucket_in_range"
+            ),
+            models.CheckConstraint(condition=models.Q(first_seen_at__lte=F("last_seen_at")), name="first_before_last"),
+        ]
+
+    def __str__(self) -> str:
+        return self.robot_id
