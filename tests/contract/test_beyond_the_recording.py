@@ -1,0 +1,69 @@
+"""Requests that nobody recorded are answered alike by every system and by the simulated legacy server."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.contract.comparing import Comparison, Difference
+from tests.contract.more_requests import MORE_SCENARIOS, Scenario
+from tests.contract.packages import Deployment, with_own_packages
+from tests.contract.systems import BEHIND_A_PROXY, SYSTEMS, SystemUnderTest
+from tests.contract.wire import Answer, send
+
+HEADERS = ("content-type", "allow", "location", "vary", "content-disposition", "accept-ranges", "content-range")
+CORS_HEADERS = tuple(
+    f"access-control-{name}"
+    for name in ("allow-origin", "allow-methods", "allow-headers", "allow-credentials", "max-age")
+)
+PAIRS = [
+    (name, scenario)
+    for name in SYSTEMS
+    for scenario in MORE_SCENARIOS
+    if not (scenario.direct and name in BEHIND_A_PROXY)
+]
+
+
+def recorded_deployments() -> list[Deployment]:
+    recorded = json.loads((Path(__file__).parent / "exchanges.json").read_text())
+    return with_own_packages(next(scenario for scenario in recorded if scenario.get("deployments")))[1]
+
+
+@pytest.mark.parametrize(("system", "scenario"), PAIRS, indirect=["system"], ids=[f"{n}-{s.name}" for n, s in PAIRS])
+def test_it_is_answered_as_legacy_would(
+    system: SystemUnderTest, reference: SystemUnderTest, scenario: Scenario
+) -> None:
+    deployments = recorded_deployments() if scenario.deployed else []
+    for one in (system, reference):
+        one.reset(deployments)
+    comparison = Comparison(known_ids=frozenset(deployment.row["id"] for deployment in deployments))
+
+    for number, request in enumerate(scenario.steps, start=1):
+        expected, actual = send(reference.base_url, request), send(system.base_url, request)
+
+        if expected.status >= 500 and not system.repeats_the_nan_fault:
+            # Legacy falls over what it cannot write as JSON; nobody else may.
+            assert actual.status < 500, f"step {number}: {actual.body!r}"
+            continue
+        try:
+            compare(comparison, expected, actual)
+        except Difference as difference:
+            raise Difference(f"step {number}, {request.method} {request.path}: {difference}") from None
+
+
+def compare(comparison: Comparison, expected: Answer, actual: Answer) -> None:
+    """Raise `Difference` unless status, contract headers and body agree."""
+    said = {"status": expected.status, "headers": {}}
+    if expected.headers.get("content-type") == "application/json" and expected.body:
+        said["json"] = json.loads(expected.body)
+    elif "dep_" not in expected.headers.get("content-disposition", ""):
+        said["text"] = expected.body.decode("latin-1")
+    comparison.answer(said, actual)
+    for name in (*HEADERS, *CORS_HEADERS):
+        comparison.header(name, expected.headers.get(name), actual.headers.get(name))
+
+
+def test_the_scenarios_have_names_of_their_own() -> None:
+    names = [scenario.name for scenario in MORE_SCENARIOS]
+
+    assert len(names) == len(set(names)) > 150
