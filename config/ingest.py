@@ -4,6 +4,7 @@
 """
 
 import os
+from pathlib import Path
 
 from config.logging import configure, logging_configuration
 from heartbeat.ingest.application import Ingest
@@ -17,7 +18,10 @@ from teleop.rules.reading import read_operation
 configure(logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=not os.environ.get("DEBUG")))
 
 _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
+_packages = Path(os.environ.get("STATE_DIR", Path(__file__).resolve().parent.parent / "var")) / "packages"
 _database = Database(_dsn)
 _recorder = Recorder(_dsn)
 _offers = Offers(_database)
-application = Ingest(_recorder, _offers, create_application(_recorder, _offers, Store(_database), read_operation))
+application = Ingest(
+    _recorder, _offers, create_application(_recorder, _offers, Store(_database, _packages), read_operation)
+)

@@ -7,3 +7,10 @@ class TeleopConfig(AppConfig):
     """Configuration of the teleop app."""
 
     name = "teleop"
+
+    def ready(self) -> None:
+        """Show operation with every robot of the API."""
+        from heartbeat.api import parts
+        from teleop.describing import describe
+
+        parts.register("teleop", describe)

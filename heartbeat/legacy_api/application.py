@@ -25,7 +25,7 @@ FIRST_CONNECTION_SECONDS = 2.0
 
 def create_application(recorder: Recorder, offers: Offers, store: Store, read_operation: ReadOperation) -> FastAPI:
     """The contract, answered from PostgreSQL through `store`, with robots' calls committed by `recorder`."""
-    app = FastAPI(title="LeKiwi Deploy Server", version="1.0.0", default_response_class=TolerantJSONResponse)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, default_response_class=TolerantJSONResponse)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )

@@ -33,16 +33,17 @@ SELECT d.id, p.sha256, p.content FROM heartbeat_deployment d
 LEFT JOIN heartbeat_package p ON p.sha256 = d.package_sha256 WHERE d.id = $1
 """
 _SPEAKING_FROM = """
-SELECT robot_id, health, payload FROM heartbeat_robot WHERE address = $1 ORDER BY last_seen_at DESC LIMIT 2
+SELECT health, CASE WHEN last_v2_at = last_status_at THEN payload END AS payload
+FROM heartbeat_robot WHERE address = $1 ORDER BY last_seen_at DESC LIMIT 2
 """
 
 
 class Store:
     """The reads and the one write (rollback) of legacy's API; `packages` is where files are put to be sent."""
 
-    def __init__(self, database: Database, packages: Path | None = None) -> None:
+    def __init__(self, database: Database, packages: Path) -> None:
         self._database = database
-        self._packages = packages or Path(tempfile.gettempdir()) / "lekiwi-packages"
+        self._packages = packages
 
     async def rows(self) -> list[str]:
         """All rows as JSON texts, in the order in which their ids were first heard."""
