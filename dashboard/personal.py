@@ -1,0 +1,40 @@
+"""The regions that differ from person to person: the buttons and forms, by what the person may do."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from dashboard.partials import context_of_buttons, signatures
+from migration.actors import role_of
+from migration.rules.voting import Role
+from migration.status import status
+
+#: region → the permission that its buttons need; its template is `dashboard/_<region>_actions.html`
+PERSONAL = {
+    "advance": "advance_phase",
+    "shift": "advance_phase",
+    "latch": "release_latch",
+    "vote": "cast_vote",
+    "rollback": "roll_back",
+}
+
+
+def template_of(region: str) -> str:
+    """The template of a personal region."""
+    return f"dashboard/_{region}_actions.html"
+
+
+def personal_context(request: HttpRequest, state: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What the personal regions need: the state as it is now and what this person may do."""
+    state = state or status()
+    role = role_of(request.user)
+    mine = next((vote for vote in state["votes"] if role and vote["role"] == role.value), None)
+    return {
+        **context_of_buttons(state),
+        "signatures": signatures(state),
+        "may": {name: request.user.has_perm(f"migration.{codename}") for name, codename in PERSONAL.items()},
+        "role": role.words if role else "",
+        "face": role.label if role else "",
+        "my_vote": mine if mine and mine["choice"] and not mine["void"] else None,
+        "roles": ", ".join(one.words.lower() if one is not Role.QA else one.words for one in Role),
+    }

@@ -1,0 +1,20 @@
+"""The page, its frames and its forms."""
+
+from django.urls import path
+
+from dashboard import views
+from dashboard.api_docs import api_docs
+
+app_name = "dashboard"
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("partials/overview/", views.overview_frame, name="overview-frame"),
+    path("partials/<slug:region>/", views.personal_region, name="personal-region"),
+    path("phase-advances/", views.phase_advances, name="phase-advances"),
+    path("shifts/<int:shift_id>/cancellations/", views.shift_cancellations, name="shift-cancellations"),
+    path("rollbacks/", views.rollbacks, name="rollbacks"),
+    path("votes/", views.votes, name="votes"),
+    path("latch-releases/", views.latch_releases, name="latch-releases"),
+    path("api-docs/", api_docs, name="api-docs"),
+]

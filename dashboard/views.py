@@ -1,0 +1,156 @@
+"""The page and its forms: check what was sent, call one use case, show what came of it."""
+
+import json
+from typing import Any
+
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from dashboard.access import needs, signed_in, signed_in_script
+from dashboard.forms import ReasonForm, RollbackForm, VoteForm
+from dashboard.frames import latest
+from dashboard.partials import screen
+from dashboard.personal import PERSONAL, personal_context, template_of
+from dashboard.presentation import asked_percent, measured_seconds
+from dashboard.snapshot import take
+from migration import advancing, latching, recording, rolling_back, shifting, voting
+from migration.actors import Actor
+from migration.errors import Refused
+
+
+@require_GET
+@never_cache
+@signed_in
+def overview(request: HttpRequest) -> HttpResponse:
+    """The live page, complete without a script: what is true when it is asked for."""
+    snapshot = take()
+    shown = screen(snapshot)
+    context = {**personal_context(request, snapshot.status), "at": shown.at, "regions": shown.html, "data": shown.data}
+    return render(request, "dashboard/overview.html", context)
+
+
+@require_GET
+@never_cache
+@signed_in_script
+def overview_frame(request: HttpRequest) -> HttpResponse:
+    """The same frame that a new socket gets, for pages whose socket is down."""
+    return HttpResponse(latest.frame(), content_type="application/json")
+
+
+@require_GET
+@never_cache
+@signed_in
+def personal_region(request: HttpRequest, region: str) -> HttpResponse:
+    """The buttons of one region as this person may see them now."""
+    if region not in PERSONAL:
+        raise Http404(f"no region {region}; there are {', '.join(PERSONAL)}")
+    return render(request, template_of(region), personal_context(request))
+
+
+@require_POST
+@needs("advance_phase")
+def phase_advances(request: HttpRequest) -> HttpResponse:
+    """Ask for the next phase."""
+    try:
+        shift = advancing.advance(actor=Actor.of(request.user))
+    except Refused as refused:
+        return _refused(request, "advance", refused)
+    asked = f"{asked_percent(shift.from_percent)} → {asked_percent(shift.to_percent)}"
+    return _done(request, "advance", f"Asked: {asked}. Waiting for {shift.waits_for}.")
+
+
+@require_POST
+@needs("advance_phase")
+def shift_cancellations(request: HttpRequest, shift_id: int) -> HttpResponse:
+    """Take back a shift that no worker has taken yet."""
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _invalid(request, "shift", form)
+    try:
+        shift = shifting.cancel(shift_id, actor=Actor.of(request.user), reason=form.cleaned_data["reason"])
+    except Refused as refused:
+        return _refused(request, "shift", refused)
+    return _done(request, "shift", f"Shift {shift.pk} is cancelled. The split is as it was.")
+
+
+@require_POST
+@needs("roll_back")
+def rollbacks(request: HttpRequest) -> HttpResponse:
+    """Roll back now. Says “rolled back” only when it was observed."""
+    form = RollbackForm(request.POST)
+    if not form.is_valid():
+        return _invalid(request, "rollback", form)
+    asked = form.cleaned_data
+    try:
+        record = rolling_back.roll_back(
+            asked["target"], reason=asked["reason"], actor=Actor.of(request.user), leaving=asked["leaving"] or None
+        )
+    except Refused as refused:
+        return _refused(request, "rollback", refused)
+    rolling_back.record_now()
+    moved = f"{asked_percent(record.from_percent)} → {asked_percent(record.to_percent)}"
+    if record.state == rolling_back.FAILED:
+        sentence = (
+            f"The route could not be written: {'; '.join(record.late)}. Nothing has moved. It can be tried again."
+        )
+        return _problem(request, "rollback", sentence, status=503)
+    if record.state == rolling_back.PARTIAL:
+        return _done(
+            request, "rollback", f"Asked {moved}. Not confirmed: {'; '.join(record.late)}. It can be repeated."
+        )
+    return _done(request, "rollback", f"Rolled back {moved}, observed after {measured_seconds(record.seconds)}.")
+
+
+@require_POST
+@needs("cast_vote")
+def votes(request: HttpRequest) -> HttpResponse:
+    """Vote on the next phase."""
+    form = VoteForm(request.POST)
+    if not form.is_valid():
+        return _invalid(request, "vote", form)
+    try:
+        vote = voting.cast(request.user, form.cleaned_data["choice"], form.cleaned_data["comment"])
+    except Refused as refused:
+        return _refused(request, "vote", refused)
+    return _done(request, "vote", f"Your {vote.choice.replace('_', '-')} is recorded.")
+
+
+@require_POST
+@needs("release_latch")
+def latch_releases(request: HttpRequest) -> HttpResponse:
+    """Release the latch of an emergency."""
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return _invalid(request, "latch", form)
+    recording.drain()  # the phase that the emergency ended must be known before the route follows the phase again
+    try:
+        version = latching.release(actor=Actor.of(request.user), reason=form.cleaned_data["reason"])
+    except Refused as refused:
+        return _refused(request, "latch", refused)
+    return _done(request, "latch", f"The latch is released. Asked: route {version}.")
+
+
+def _done(request: HttpRequest, region: str, sentence: str) -> HttpResponse:
+    """The region as it is now; the sentence goes to the corner of the page, and an open dialog closes."""
+    response = render(request, template_of(region), personal_context(request))
+    response["HX-Trigger"] = json.dumps({"cockpit:done": {"region": region, "sentence": sentence}})
+    return response
+
+
+def _invalid(request: HttpRequest, region: str, form: Form) -> HttpResponse:
+    sentences = [str(error) for errors in form.errors.values() for error in errors]
+    return _problem(request, region, " ".join(sentences), status=422)
+
+
+def _refused(request: HttpRequest, region: str, refused: Refused) -> HttpResponse:
+    return _problem(request, region, f"{str(refused)[:1].upper()}{str(refused)[1:]}", status=422)
+
+
+def _problem(request: HttpRequest, region: str, sentence: str, *, status: int) -> HttpResponse:
+    """The region with the sentence in it and what was typed kept."""
+    typed: dict[str, Any] = {name: request.POST.get(name, "") for name in ("reason", "comment", "choice", "target")}
+    context = {**personal_context(request), "problem": sentence, "typed": typed}
+    return render(request, template_of(region), context, status=status)
