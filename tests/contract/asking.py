@@ -15,12 +15,17 @@ ROBOTS = Request("GET", "/api/robots")
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Some requests in order. `direct`: only without a proxy in between, which would tidy the request up."""
+    """Some requests in order.
+
+    `direct`: only without a proxy in between, which would tidy the path up. `outside`: no call of the contract has
+    this path, so a system that serves pages of its own answers it in its own way.
+    """
 
     name: str
     steps: tuple[Request, ...]
     deployed: bool = False
     direct: bool = False
+    outside: bool = False
 
 
 def beat(body: Any, content_type: str | None = "application/json") -> Request:

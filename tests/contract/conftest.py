@@ -1,18 +1,30 @@
 """One running process per system for the whole session."""
 
-from collections.abc import Iterator
-from pathlib import Path
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.contract.systems import SYSTEMS, SystemUnderTest, simulated_legacy
 
 
-@pytest.fixture(scope="session", params=list(SYSTEMS))
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemUnderTest]:
-    directory: Path = tmp_path_factory.mktemp(request.param)
-    with SYSTEMS[request.param](directory) as running:
-        yield running
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], SystemUnderTest]]:
+    """Starts a system when it is first asked for by name; all of them stop at the end."""
+    started: dict[str, SystemUnderTest] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(name: str) -> SystemUnderTest:
+            if name not in started:
+                started[name] = stack.enter_context(SYSTEMS[name](tmp_path_factory.mktemp(name)))
+            return started[name]
+
+        yield start
+
+
+@pytest.fixture(params=list(SYSTEMS))
+def system(request: pytest.FixtureRequest, running: Callable[[str], SystemUnderTest]) -> SystemUnderTest:
+    return running(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,16 @@ CORS_HEADERS = tuple(
     f"access-control-{name}"
     for name in ("allow-origin", "allow-methods", "allow-headers", "allow-credentials", "max-age")
 )
-PAIRS = [
-    (name, scenario)
-    for name in SYSTEMS
-    for scenario in MORE_SCENARIOS
-    if not (scenario.direct and name in BEHIND_A_PROXY)
-]
+WITH_PAGES_OF_THEIR_OWN = frozenset({"new-site"})
+
+
+def concerns(name: str, scenario: Scenario) -> bool:
+    """Does the scenario say anything about the system of this name?"""
+    tidied_up = scenario.direct and name in BEHIND_A_PROXY
+    return not tidied_up and not (scenario.outside and name in WITH_PAGES_OF_THEIR_OWN)
+
+
+PAIRS = [(name, scenario) for name in SYSTEMS for scenario in MORE_SCENARIOS if concerns(name, scenario)]
 
 
 def recorded_deployments() -> list[Deployment]:
