@@ -156,7 +156,14 @@ def _robot_call(plan: RoutePlan, match: Json, owner: Side) -> Json:
     }
     if plan.shadow:
         mark = {"append": _header("x-shadow", "1")}
-        route["request_mirror_policies"] = [{"cluster": f"{other}_shadow", "request_headers_mutations": [mark]}]
+        route["request_mirror_policies"] = [
+            {
+                "cluster": f"{other}_shadow",
+                "request_headers_mutations": [mark],
+                # A copy differs from its primary in the mark alone.
+                "disable_shadow_host_suffix_append": True,
+            }
+        ]
     ours = {"owner": str(owner), "mirrored": str(other) if plan.shadow else "nobody"}
     return {
         "match": match,
