@@ -8,7 +8,9 @@ import asyncio
 import json
 import signal
 import sys
+import uuid
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
@@ -26,13 +28,15 @@ class Conduct:
     """How the stand-in behaves, and what it has been asked so far.
 
     `mode`: "status" answers at once, "slow" after `slow_seconds`, "hang" never. `healthy` answers GET /health with 200
-    whatever the mode, so that health checks see nothing wrong.
+    whatever the mode, so that health checks see nothing wrong. `answered_by` makes it look like a system behind the
+    robots' door: its name and a fresh request id in the headers.
     """
 
     status: int = 500
     mode: str = "status"
     slow_seconds: float = 2.0
     healthy: bool = False
+    answered_by: str | None = None
     calls: Counter[str] = field(default_factory=Counter)
 
     def count(self, call: str) -> None:
@@ -47,7 +51,12 @@ class Conduct:
         if self.healthy and call == "GET /health":
             return response(200, {"status": "healthy"}), 0.0
         delay = {"status": 0.0, "slow": self.slow_seconds, "hang": None}[self.mode]
-        return response(self.status, _body_for(call, self.status)), delay
+        return response(self.status, _body_for(call, self.status), self._marks()), delay
+
+    def _marks(self) -> dict[str, str]:
+        if self.answered_by is None:
+            return {}
+        return {"x-answered-by": self.answered_by, "x-request-id": str(uuid.uuid4())}
 
 
 class Conversation(asyncio.Protocol):
@@ -94,12 +103,13 @@ class Conversation(asyncio.Protocol):
             self.transport.close()
 
 
-def response(status: int, content: object) -> bytes:
+def response(status: int, content: object, headers: Mapping[str, str] | None = None) -> bytes:
     """A whole HTTP/1.1 response with a JSON body; the connection stays open."""
     body = json.dumps(content).encode()
     phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    fields = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} {phrase}\r\n{lines}\r\n".encode() + body
 
 
 def _body_for(call: str, status: int) -> object:
@@ -118,6 +128,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--mode", choices=("status", "slow", "hang"), default="status")
     parser.add_argument("--slow-seconds", type=float, default=2.0)
     parser.add_argument("--healthy", action="store_true", help="answer GET /health with 200 all the same")
+    parser.add_argument("--answered-by", help="name this system in the answers, as the robots' door does")
     arguments = parser.parse_args(argv)
     if not 200 <= arguments.status <= 599:
         parser.error("--status is between 200 and 599")
@@ -127,7 +138,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 async def serve(arguments: argparse.Namespace) -> None:
     """Answer until SIGTERM or SIGINT, then close everything."""
     loop = asyncio.get_running_loop()
-    conduct = Conduct(arguments.status, arguments.mode, arguments.slow_seconds, arguments.healthy)
+    conduct = Conduct(
+        arguments.status, arguments.mode, arguments.slow_seconds, arguments.healthy, arguments.answered_by
+    )
     server = await loop.create_server(lambda: Conversation(conduct), arguments.host, arguments.port)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
