@@ -1,8 +1,25 @@
 """Where each path goes. Inside an app, its own `urls.py` decides."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from migration.rules.voting import Role
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path(
+        "login/",
+        LoginView.as_view(
+            template_name="dashboard/login.html", redirect_authenticated_user=True, extra_context={"roles": list(Role)}
+        ),
+        name="login",
+    ),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("api/v2/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v2/", include("migration.api.urls")),
+    path("api/v2/", include("heartbeat.api.urls")),
+    path("", include("django_prometheus.urls")),
+    path("", include("dashboard.urls")),
 ]

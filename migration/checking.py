@@ -44,7 +44,7 @@ def _routes() -> Check:
         routed = routing.route_file().read()
     except RouteError as error:
         return (name, False, str(error))
-    seen = routing.confirm(routed.plan, routed.version, deadline_seconds=1.0)
+    seen = routing.confirm(routed, deadline_seconds=1.0)
     if seen.late:
         return (name, False, "; ".join(seen.late))
     return (name, True, f"{len(seen.acknowledged)} of {len(seen.acknowledged)} proxies run route {routed.version}")

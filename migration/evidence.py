@@ -79,7 +79,10 @@ class Moved:
 
 
 def _moved(run: PhaseRun, now: datetime) -> Moved:
-    """Robots that spoke in this run and belong to `new`. Silent ones count only if more of them fell silent than of the others."""
+    """Robots that spoke in this run and belong to `new`.
+
+    Silent ones are held against it only if a larger share of them fell silent than of those that stayed.
+    """
     silent_after = timedelta(seconds=offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS))
     in_play = Robot.objects.filter(last_seen_at__gte=run.started_at - silent_after)
     on_new = Q(bucket__lt=run.phase.percent * 100)

@@ -11,7 +11,7 @@ class LoadMeter:
         self._processes: dict[int, psutil.Process] = {}
 
     def measure(self) -> dict[str, float]:
-        """Return `cpu_percent` (of all cores) and `memory_percent` (of the machine), or nothing where none was found."""
+        """Return `cpu_percent` (of all cores) and `memory_percent` (of the machine); empty where none was found."""
         self._find()
         cpu, memory, measured = 0.0, 0.0, False
         for pid, process in list(self._processes.items()):

@@ -1,4 +1,4 @@
-"""Taking traffic back. It acts first and records after, and needs only the disk and the proxy (DESIGN.md, invariant 6)."""
+"""Taking traffic back: acts first and records after, needs only the disk and the proxy (DESIGN.md, invariant 6)."""
 
 import shlex
 import subprocess
@@ -17,6 +17,7 @@ from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, Refused
 from migration.rules.phases import PHASES, Phase, emergency_target, phase_of, rollback_target
+from migration.rules.plans import RoutePlan
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ def roll_back(
     trigger: str = OPERATOR,
     leaving: str | None = None,
 ) -> RollbackRecord:
-    """Take traffic back: `target` is "previous", "emergency", "data_corruption", or the slug of the phase to go back to.
+    """Take traffic back: `target` is "previous", "emergency", "data_corruption", or a phase to go back to.
 
     `leaving` is the phase the caller means to leave; if the fleet has left it already, nothing moves twice.
     Raises `MissingReason`, and `Refused` where there is nothing to go back to. A route that could not be written or
@@ -83,16 +84,16 @@ def roll_back(
     state, version, seconds = FAILED, None, None
     try:
         if is_emergency:
-            routed = file.latch(routing.emergency_plan(goes_to), because=reason, by=actor.name)
+            routed = file.latch(RoutePlan.emergency(goes_to.slug), because=reason, by=actor.name)
         else:
             routed = file.write(routing.plan_for(goes_to, current.pins), because=reason, by=actor.name)
     except RouteError as error:
         late.append(str(error))
     else:
-        version = routed.version
-        seen = routing.confirm(routed.plan, version, deadline_seconds=CONFIRM_SECONDS)
+        version, written = routed.version, time.monotonic() - began
+        seen = routing.confirm(routed, deadline_seconds=CONFIRM_SECONDS)
         late, state = seen.late, OBSERVED if seen.is_observed else PARTIAL
-        seconds = time.monotonic() - began if seen.is_observed else None
+        seconds = written + seen.observed_seconds if seen.is_observed and seen.observed_seconds else None
     budget = leaves.rollback_budget
     record = RollbackRecord(
         from_phase=leaves.slug,
@@ -118,7 +119,7 @@ def roll_back(
 
 
 def record_now() -> bool:
-    """Bring what was spooled into the database at once. False if it cannot be reached; the route agent does it later."""
+    """Store what was spooled at once. False if the database cannot be reached; the route agent does it later."""
     try:
         recording.drain()
     except DatabaseError as error:

@@ -1,22 +1,26 @@
 """The route file and the proxies of this installation, and what each phase asks of them. Needs no database."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
-from migration.drivers.envoy import Proxy, parse_proxies
-from migration.drivers.route_file import RouteFile
+from migration.drivers.admin import NoAnswer
+from migration.drivers.envoy import Proxy, observe, parse_proxies, side_by_side, wait_for_all
+from migration.drivers.route_file import Routed, RouteFile
+from migration.drivers.statistics import Counters
+from migration.rules.observing import contradiction
 from migration.rules.phases import Phase
-from migration.rules.routes import RoutePlan
-from migration.rules.split import Side
+from migration.rules.plans import RoutePlan
+from migration.rules.split import Side, default_side
 
-#: ids that are asked of each proxy; DESIGN.md wants at least 60
-PROBE_IDS = tuple(f"probe-{number:03d}" for number in range(80))
-#: how long live traffic is looked at beside the probes, seconds
-LIVE_SAMPLE_SECONDS = 0.15
+#: how long live traffic is looked at beside the probes, seconds: the proxies publish their counts every 0.25 s
+LIVE_SAMPLE_SECONDS = 0.3
+#: a running proxy answers in a few milliseconds; one that does not is late
+ACKNOWLEDGED_SECONDS = 0.3
 
 
 def route_file() -> RouteFile:
@@ -31,30 +35,15 @@ def proxies() -> list[Proxy]:
 
 def plan_for(phase: Phase, pins: Mapping[str, str]) -> RoutePlan:
     """What the proxies have to do in a phase. In Preparation `new` hears nothing and answers nothing."""
-    heard = phase.number > 0
+    in_play = phase.number > 0
     return RoutePlan(
         phase=phase.slug,
         percent=phase.percent,
         shadow=phase.shadow,
-        failover_to_new=heard,
-        accept_v2=heard,
+        failover_to_new=in_play,
+        accept_v2=in_play,
         pins=dict(pins),
-        latched=False,
-        operators=Side.NEW if phase.percent == 100 else Side.LEGACY,
-    )
-
-
-def emergency_plan(phase: Phase) -> RoutePlan:
-    """Everything on legacy, latched; copies still go to `new`, so that it can be seen to recover."""
-    return RoutePlan(
-        phase=phase.slug,
-        percent=0,
-        shadow=True,
-        failover_to_new=False,
-        accept_v2=False,
-        pins={},
-        latched=True,
-        operators=Side.LEGACY,
+        operators=default_side(phase.percent),
     )
 
 
@@ -64,7 +53,7 @@ class Confirmation:
 
     version: int
     #: seconds from the write, by proxy
-    acknowledged: dict[str, float] = field(default_factory=dict)
+    acknowledged: Mapping[str, float] = field(default_factory=dict)
     #: what did not happen, a sentence each, by the name of the proxy where it has one
     late: list[str] = field(default_factory=list)
     acknowledged_seconds: float | None = None
@@ -78,27 +67,62 @@ class Confirmation:
         return not self.late and self.observed_seconds is not None
 
 
-def confirm(
-    plan: RoutePlan, version: int, *, deadline_seconds: float, asked: Sequence[Proxy] | None = None
-) -> Confirmation:
-    """Wait until every proxy runs `version` and the split is observed, at most `deadline_seconds` for each of both.
+def confirm(routed: Routed, *, deadline_seconds: float) -> Confirmation:
+    """Wait until every proxy runs a route and the split is observed, at most `deadline_seconds`.
 
-    One dead proxy never holds up the others: they are asked side by side, and it is named in `late`.
+    One dead proxy never holds up the others: they are asked side by side, and it is named in `late`. Probes say
+    when each id obeys; then live traffic is looked at, and must not contradict.
     """
-    asked = list(asked) if asked is not None else proxies()
-    began = time.monotonic()
-    answers = wait_for_all(asked, version, deadline_seconds)
-    late = [f"{answer.proxy}: {answer.reason}" for answer in answers if answer.seconds is None]
-    acknowledged = {answer.proxy: answer.seconds for answer in answers if answer.seconds is not None}
-    acknowledged_seconds = time.monotonic() - began if not late else None
-    running = [proxy for proxy in asked if proxy.name in acknowledged]
-    wrong, percent = _observe(plan, running, deadline_seconds)
-    late += wrong
+    asked = proxies()
+    seen = observe(asked, routed, deadline_seconds)
+    before, _ = _count([proxy for proxy in asked if proxy.name in seen.acknowledged])
+    time.sleep(LIVE_SAMPLE_SECONDS)
+    after, _ = _count([proxy for proxy in asked if proxy.name in before])
+    owned = {side: sum(after[name].owned_by(side) - before[name].owned_by(side) for name in after) for side in Side}
+    against = contradiction(routed.plan.percent, owned[Side.NEW], owned[Side.LEGACY])
+    total = sum(owned.values())
     return Confirmation(
-        version=version,
-        acknowledged=acknowledged,
-        late=late,
-        acknowledged_seconds=acknowledged_seconds,
-        observed_seconds=time.monotonic() - began if running and not wrong else None,
-        observed_percent=percent,
+        version=routed.version,
+        acknowledged=seen.acknowledged,
+        late=[*seen.late, against] if against else seen.late,
+        acknowledged_seconds=seen.acknowledged_seconds,
+        observed_seconds=None if against else seen.observed_seconds,
+        observed_percent=100 * owned[Side.NEW] / total if total > 0 else None,
     )
+
+
+def acknowledgements(version: int) -> list[dict[str, Any]]:
+    """What each proxy runs now, for a screen."""
+    return [
+        {
+            "name": answer.proxy,
+            "version": version if answer.seconds is not None else None,
+            "acknowledged": answer.seconds is not None,
+            "reason": answer.reason,
+        }
+        for answer in wait_for_all(proxies(), version, ACKNOWLEDGED_SECONDS)
+    ]
+
+
+def read_counters() -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The counters of every proxy as plain numbers, by name, and the names of those that did not answer."""
+    counted, silent = _count(proxies())
+    return {name: counters.as_totals() for name, counters in counted.items()}, silent
+
+
+def ejections() -> int:
+    """In how many places a system is out of rotation now, over all proxies that answer."""
+    counted, _ = _count(proxies())
+    return sum(sum(counters.ejected.values()) for counters in counted.values())
+
+
+def _count(asked: list[Proxy]) -> tuple[dict[str, Counters], list[str]]:
+    def ask(proxy: Proxy) -> Counters | None:
+        try:
+            return proxy.counters()
+        except NoAnswer:
+            return None
+
+    answers = dict(zip([proxy.name for proxy in asked], side_by_side(ask, asked), strict=True))
+    counted = {name: counters for name, counters in answers.items() if counters is not None}
+    return counted, [name for name in answers if name not in counted]

@@ -108,7 +108,7 @@ def _settle(shift_id: int, version: int) -> TrafficShift:
     """Confirm a route that was written, then either open the phase or put the route back."""
     shift = TrafficShift.objects.get(pk=shift_id)
     routed = routing.route_file().read()
-    seen = routing.confirm(routed.plan, version, deadline_seconds=CONFIRM_SECONDS)
+    seen = routing.confirm(routed, deadline_seconds=CONFIRM_SECONDS)
     if not seen.is_observed:
         return _put_back(shift, version, "; ".join(seen.late))
     applying_at = shift.applying_at or shift.requested_at

@@ -16,7 +16,7 @@ from migration import rolling_back, routing, traffic
 from migration.actors import WATCHDOG
 from migration.drivers.errors import RouteError
 from migration.errors import Refused
-from migration.rules.routes import RoutePlan
+from migration.rules.plans import RoutePlan
 from migration.rules.watching import Action, Decision, Matrix, Seen, decide
 
 log = structlog.get_logger(__name__)

@@ -17,16 +17,17 @@ def problem_details(error: Exception, context: dict[str, Any]) -> Response | Non
     if response is None:
         return None
     errors = list(_errors(response.data))
-    title = HTTPStatus(response.status_code).phrase
-    response.data = {
-        "type": "about:blank",
-        "title": title,
-        "status": response.status_code,
-        "detail": "; ".join(f"{one['field']}: {one['reason']}" if one["field"] else one["reason"] for one in errors),
-        "errors": errors,
-    }
+    detail = "; ".join(f"{one['field']}: {one['reason']}" if one["field"] else one["reason"] for one in errors)
+    response.data = problem(response.status_code, detail, errors=errors).data
     response.content_type = CONTENT_TYPE
     return response
+
+
+def problem(status: int, detail: str, **more: Any) -> Response:
+    """A problem with this sentence; `more` are further members, such as `errors`."""
+    title = HTTPStatus(status).phrase
+    contents = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return Response(contents, status=status, content_type=CONTENT_TYPE)
 
 
 def _errors(data: Any, field: str = "") -> Iterator[dict[str, str]]:

@@ -31,7 +31,8 @@ class Rollback(models.Model):
     actor = models.CharField(max_length=150)
     decided_at = models.DateTimeField()
     route_version = models.PositiveBigIntegerField(null=True, blank=True)
-    #: from the decision until every proxy acknowledged and every probe obeyed; None if it never was
+    #: from the decision until every proxy acknowledged and every probe obeyed (live traffic is checked after that);
+    #: None if it was not confirmed
     seconds = models.FloatField(null=True, blank=True)
     budget_seconds = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State)

@@ -1,0 +1,131 @@
+"""A whole system for a benchmark: what `bin/demo` starts, on free ports, in a directory that is removed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.control import Control, ControlError
+from embedded.places import runtime_directory
+from embedded.programs import ROOT, any_ports
+from embedded.statedir import secret_key
+
+UP_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running system."""
+
+    state: Path
+    ports: dict[str, int]
+    control: Control
+    environment: dict[str, str]
+
+    def url(self, variable: str) -> str:
+        """The address of a port variable."""
+        return f"http://127.0.0.1:{self.ports[variable]}"
+
+    def use_from_here(self) -> None:
+        """Point this process's Django at the system, so that the use cases run here as they do in a worker."""
+        os.environ.update(self.environment)
+        os.environ["SECRET_KEY"] = secret_key(self.state)
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+        os.environ["LOG_LEVEL"] = "ERROR"
+        import django
+
+        django.setup()
+
+    def wait_until_well(self, *variables: str, seconds: float = 30.0) -> None:
+        """Wait until the systems on these ports answer `/health` with 200."""
+        deadline = time.monotonic() + seconds
+        for variable in variables:
+            while not _answers(f"{self.url(variable)}/health"):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{variable}: /health did not answer 200 within {seconds:.0f} s")
+                time.sleep(0.05)
+
+
+@contextmanager
+def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
+    """Start everything but the fleet, and stop it at the end."""
+    state = Path(tempfile.mkdtemp(prefix="lekiwi-benchmark-"))
+    state.chmod(0o711)
+    ports = any_ports()
+    env = {**os.environ, **{name: str(port) for name, port in ports.items()}, "LOG_LEVEL": "WARNING"}
+    env |= environment or {}
+    for name in ("DATABASE_URL", "REDIS_URL", "STATE_DIR"):
+        env.pop(name, None)
+    log = (state / "demo.log").open("w")
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "embedded.demo", "--no-fleet", "--data", str(state)],
+        cwd=ROOT,
+        env=env,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    control = Control(runtime_directory(state) / "control.sock")
+    try:
+        told = _wait_until_up(demo, control, state)
+        yield Stack(state, ports, control, told)
+    finally:
+        demo.terminate()
+        demo.wait(timeout=60)
+        log.close()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+@contextmanager
+def fleet(door: str, robots: int, ledger: Path) -> Iterator[None]:
+    """Robots that speak once a second until the block ends."""
+    command = [sys.executable, "-m", "simulator.fleet", "--door", door, "--robots", str(robots), "--interval", "1"]
+    process = subprocess.Popen([*command, "--ledger", str(ledger)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def failing(port: int) -> list[str]:
+    """The command of a stand-in that answers 500 to everything."""
+    return [sys.executable, "-m", "simulator.failing", "--port", str(port), "--status", "500"]
+
+
+def _wait_until_up(demo: subprocess.Popen[bytes], control: Control, state: Path) -> dict[str, str]:
+    deadline = time.monotonic() + UP_SECONDS
+    while time.monotonic() < deadline:
+        if demo.poll() is not None:
+            break
+        try:
+            status = control.status()
+        except ControlError:
+            time.sleep(0.2)
+            continue
+        envoy = status["processes"].get("envoy")
+        if envoy and envoy["ready"]:
+            return dict(status["environment"])
+        time.sleep(0.2)
+    raise RuntimeError(f"the system did not come up:\n{(state / 'demo.log').read_text()[-2000:]}")
+
+
+def counted(port: int) -> dict[str, int]:
+    """What the failing stand-in answered so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_sim/count", timeout=5) as answer:
+        return dict(json.loads(answer.read()))
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
