@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from tests.contract.new_system import new_by_ingest, new_by_site
 from tests.contract.packages import Deployment
 from tests.contract.wire import Request, send
 
@@ -76,6 +77,8 @@ def simulated_legacy(directory: Path, *flags: str) -> Iterator[SimulatedLegacy]:
 
 SYSTEMS: dict[str, Callable[[Path], AbstractContextManager[SystemUnderTest]]] = {
     "simulated-legacy": simulated_legacy,
+    "new-ingest": new_by_ingest,
+    "new-site": new_by_site,
 }
 # A proxy tidies up paths such as `//api/robots` before the system sees them.
 BEHIND_A_PROXY: frozenset[str] = frozenset()
