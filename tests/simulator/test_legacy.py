@@ -15,10 +15,18 @@ from tests.simulator.running import Running, listening, refusal, until
 LEGACY = "simulator.legacy"
 
 
-@pytest.fixture
-def legacy() -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Running]:
     with listening(LEGACY, "--look-seconds", "0") as running:
         yield running
+
+
+@pytest.fixture
+def legacy(shared: Running) -> Running:
+    """One process for the tests that need no flags, empty and without faults."""
+    assert shared.ask("PUT", "/_sim/state", {})[0] == 200
+    assert shared.ask("PUT", "/_sim/faults", {"delay_seconds": 0, "error_rate": 0})[0] == 200
+    return shared
 
 
 def test_a_restart_forgets_the_robots_and_keeps_the_deployments(tmp_path: Path) -> None:
