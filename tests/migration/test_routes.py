@@ -102,7 +102,9 @@ def test_nothing_of_new_answers_before_it_is_in_play_or_in_an_emergency(plan):
 
 
 def test_preparation_sends_new_no_copies_and_an_emergency_goes_on_sending_them():
-    copied = [json.dumps(routes_of(plan)).count("new_shadow") for plan in (RoutePlan.preparation(), RoutePlan.emergency())]
+    copied = [
+        json.dumps(routes_of(plan)).count("new_shadow") for plan in (RoutePlan.preparation(), RoutePlan.emergency())
+    ]
 
     assert copied == [0, 2]
 
