@@ -27,7 +27,7 @@ from heartbeat.ingest.answers import (
     send_answer,
     v2_refusal,
 )
-from heartbeat.ingest.beat import Beat, check_beat, status_beat
+from heartbeat.ingest.beat import Beat, check_beat, new_beat
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
@@ -150,6 +150,8 @@ def _plain_status(headers: list[Header], body: bytes, marks: Marks) -> Beat | No
         said = _status_decoder.decode(body)
         if not body.isascii():
             body.decode()  # what msgspec skips it does not check
+        if b"\\u0000" in body:
+            return None
         health: bytes | None = bytes(said.health)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
@@ -157,14 +159,17 @@ def _plain_status(headers: list[Header], body: bytes, marks: Marks) -> Beat | No
         health = None
     elif health[:1] != b"{" or _ODD_NUMBER.search(body):
         return None
-    texts = {
-        "robot_id": said.robot_id,
-        "deployment_id": said.deployment_id,
-        "version": said.version,
-        "status": said.status,
-        "message": said.message,
-    }
-    return status_beat(texts, None if health is None else health.decode(), marks, len(body))
+    return new_beat(
+        said.robot_id,
+        marks,
+        call="status",
+        size=len(body),
+        deployment_id=said.deployment_id,
+        version=said.version,
+        status=said.status,
+        message=said.message,
+        health=None if health is None else health.decode(),
+    )
 
 
 def _is_json(headers: list[Header]) -> bool:

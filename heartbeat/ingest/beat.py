@@ -8,6 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+import msgspec
 import structlog
 
 from heartbeat.ingest.marks import Marks
@@ -33,9 +34,11 @@ class Identity:
     kind: str
 
 
-@dataclass(slots=True, kw_only=True)
-class Beat:
-    """The input columns of `statement.RECORD`, and the size for the queue's bound. JSON columns hold JSON text."""
+class Beat(msgspec.Struct, kw_only=True, gc=False):
+    """The input columns of `statement.RECORD`, and the size for the queue's bound. JSON columns hold JSON text.
+
+    A Struct because one is made for every call: it costs a tenth of a dataclass with as many fields.
+    """
 
     request_id: uuid.UUID
     robot_key: bytes

@@ -38,7 +38,10 @@ class Protocol(models.TextChoices):
 
 
 class Robot(models.Model):
-    """One robot, keyed by its lowered bytes. Three groups of columns, each from the latest call of its sort."""
+    """One robot, keyed by its lowered bytes. Groups of columns, each from the latest call of its sort.
+
+    No index on what every heartbeat changes: an update that touches none stays on its page (HOT).
+    """
 
     key = models.BinaryField(unique=True, help_text="lowered bytes of the id; a very long one is folded with SHA-256")
     robot_id = models.TextField(help_text="as last spelled; NUL shown as U+2400")
@@ -47,11 +50,11 @@ class Robot(models.Model):
     first_seen_at = models.DateTimeField()
 
     # from the latest call of any sort
-    last_seen_at = models.DateTimeField(db_index=True)
+    last_seen_at = models.DateTimeField()
     protocol = models.TextField(choices=Protocol)
     last_side = models.TextField(choices=Side, default=Side.UNMARKED, blank=True)
     last_role = models.TextField(choices=Role)
-    address = models.TextField(default="", blank=True, db_index=True, help_text="where the latest call came from")
+    address = models.TextField(default="", blank=True, help_text="where the latest call came from")
 
     # from the latest heartbeat, legacy or v2
     last_status_at = models.DateTimeField(null=True)

@@ -40,6 +40,8 @@ def bucket_of(robot_id: str) -> int | None:
 
 def displayable(text: str) -> str:
     """`text` as PostgreSQL's `text` can hold it: NUL becomes U+2400, a lone surrogate U+FFFD."""
+    if text.isascii() and "\x00" not in text:
+        return text
     if "\x00" in text:
         text = text.replace("\x00", "\u2400")
     try:

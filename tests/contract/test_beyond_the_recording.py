@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,23 @@ def concerns(name: str, scenario: Scenario) -> bool:
     return not tidied_up and not (scenario.outside and name in WITH_PAGES_OF_THEIR_OWN)
 
 
-PAIRS = [(name, scenario) for name in SYSTEMS for scenario in MORE_SCENARIOS if concerns(name, scenario)]
+#: (system, scenario) → why it cannot be answered as legacy would; strict, so that a gap that closes is noticed
+GAPS = {
+    (
+        "new-site",
+        "content type 'multipart/form-data; boundary=x'",
+    ): "daphne's Twisted refuses what is no multipart body",
+}
+
+
+def pair(name: str, scenario: Scenario) -> Any:
+    """The test's parameters; a known gap is expected to fail."""
+    reason = GAPS.get((name, scenario.name))
+    marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+    return pytest.param(name, scenario, id=f"{name}-{scenario.name}", marks=marks)
+
+
+PAIRS = [pair(name, scenario) for name in SYSTEMS for scenario in MORE_SCENARIOS if concerns(name, scenario)]
 
 
 def recorded_deployments() -> list[Deployment]:
@@ -33,7 +50,7 @@ def recorded_deployments() -> list[Deployment]:
     return with_own_packages(next(scenario for scenario in recorded if scenario.get("deployments")))[1]
 
 
-@pytest.mark.parametrize(("system", "scenario"), PAIRS, indirect=["system"], ids=[f"{n}-{s.name}" for n, s in PAIRS])
+@pytest.mark.parametrize(("system", "scenario"), PAIRS, indirect=["system"])
 def test_it_is_answered_as_legacy_would(
     system: SystemUnderTest, reference: SystemUnderTest, scenario: Scenario
 ) -> None:
