@@ -192,3 +192,26 @@ def test_a_writer_that_stands_still_delays_nobody_and_changes_nothing_later(file
         told, _ = stuck.communicate("go on\n", timeout=10)
     assert "another writer took over" in told
     assert file.read() == routed
+
+
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from migration.drivers.envoy import parse_proxies
+from migration.drivers.route_file import RouteFile
+from migration.rules.routes import RoutePlan
+print(RouteFile(Path(sys.argv[2])).latch(RoutePlan.emergency(), because="all is broken", by="on-call").version)
+"""
+
+
+def test_an_emergency_needs_nothing_but_the_standard_library(file):
+    told = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", ALONE, str(ROOT), str(file.directory)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert told.stdout == "2\n"
+    assert file.latched().because == "all is broken"
