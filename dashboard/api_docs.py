@@ -17,7 +17,11 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 def api_docs(request: HttpRequest) -> HttpResponse:
     """List what `/api/v2/` offers."""
     document = SchemaGenerator().get_schema(request=None, public=True)
-    return render(request, "dashboard/api_docs.html", {"operations": _operations(document), "info": document["info"]})
+    return render(
+        request,
+        "dashboard/api_docs.html",
+        {"page": "api-docs", "operations": _operations(document), "info": document["info"]},
+    )
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -7,9 +7,14 @@ Redis subscription per socket, and it is several times cheaper to accept.
 import asyncio
 from typing import Any
 
+import structlog
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
+from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
 
 from dashboard.producer import Producer
+
+log = structlog.get_logger(__name__)
 
 #: how often an open socket looks whether its login still exists
 SESSION_CHECK_SECONDS = 30.0
@@ -55,13 +60,22 @@ class OverviewConsumer:
         while True:
             seen, text = await self._producer.newer(seen)
             # returns when the peer has room again; meanwhile the producer goes on, and what is missed is skipped
-            await send({"type": "websocket.send", "text": text, "bytes": None})
+            await send({"type": "websocket.send", "text": text})
 
     async def _until_signed_out(self, session: Any) -> None:
         while True:
             await asyncio.sleep(self._session_check_seconds)
-            if not await session.aexists(session.session_key):
+            if not await _still_exists(session):
                 return
+
+
+async def _still_exists(session: Any) -> bool:
+    try:
+        return bool(await database_sync_to_async(session.exists)(session.session_key))
+    except DatabaseError as error:
+        # a database that is away ends no watch: the frames say so themselves
+        log.warning("live.session_unchecked", error=str(error))
+        return True
 
 
 async def _until_it_leaves(receive: ASGIReceiveCallable) -> None:

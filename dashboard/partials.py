@@ -5,6 +5,7 @@ from math import log10
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
 
 from dashboard import presentation
 from dashboard.evidence import evidence_lines
@@ -62,7 +63,7 @@ class Screen:
 def screen(snapshot: Snapshot) -> Screen:
     """Render every shared region."""
     context = context_of(snapshot)
-    html = {region: render_to_string(f"dashboard/_{region.replace('-', '_')}.html", context) for region in REGIONS}
+    html = {region: _render(region, context) for region in REGIONS}
     state = snapshot.status
     data = {
         **columns(snapshot.fleet.lines),
@@ -73,6 +74,11 @@ def screen(snapshot: Snapshot) -> Screen:
         "signatures": signatures(state),
     }
     return Screen(at=snapshot.at.isoformat(), html=html, data=data)
+
+
+def _render(region: str, context: dict[str, Any]) -> SafeString:
+    # without the file's last line break, so that a banner with nothing to say is :empty
+    return mark_safe(render_to_string(f"dashboard/_{region.replace('-', '_')}.html", context).strip())
 
 
 def signatures(state: dict[str, Any]) -> dict[str, Any]:
@@ -149,7 +155,8 @@ def _alarm(state: dict[str, Any]) -> dict[str, Any]:
     ranked = sorted(state["alerts"], key=lambda alert: alert["severity"] != "critical")
     label = f"Worst alert · {len(ranked)} open" if ranked else "Worst alert"
     if state["unguarded"]:
-        return {"label": label, "look": "bad", "words": f"Unguarded: {state['unguarded']}", "loud": True}
+        stuck = ", ".join(guard["label"].lower() for guard in state["guards"] if not guard["ok"])
+        return {"label": label, "look": "bad", "words": f"Unguarded: {stuck or 'guards'} stuck", "loud": True}
     if state["latch"]:
         return {"label": label, "look": "bad", "words": f"Latched: {state['latch']['because']}", "loud": True}
     if ranked:

@@ -28,7 +28,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     """The live page, complete without a script: what is true when it is asked for."""
     snapshot = take()
     shown = screen(snapshot)
-    context = {**personal_context(request, snapshot.status), "at": shown.at, "regions": shown.html, "data": shown.data}
+    context = {
+        **personal_context(request, snapshot.status),
+        "page": "overview",
+        "at": shown.at,
+        "regions": shown.html,
+        "data": shown.data,
+    }
     return render(request, "dashboard/overview.html", context)
 
 

@@ -11,7 +11,7 @@ const CHARTS = { error_percent: { decimals: 2 }, p99_ms: { decimals: 0 } };
 /** A round number at or above `value`: 1, 2, 2.5 or 5 times a power of ten. */
 const roundUp = (value) => {
   const power = 10 ** Math.floor(Math.log10(value));
-  return power * [1, 2, 2.5, 5, 10].find((step) => step * power >= value * 0.999999);
+  return power * [1, 1.2, 1.6, 2, 2.5, 4, 5, 10].find((step) => step * power >= value * 0.999999);
 };
 
 const plain = (value) => String(Number(value.toPrecision(6)));

@@ -1,0 +1,135 @@
+from datetime import timedelta
+
+import pytest
+
+from dashboard.fleet import Fleet, Line, Mark, columns, mark_of, operation_words
+from dashboard.partials import REGIONS, screen
+from dashboard.snapshot import Snapshot
+from heartbeat.rules.liveness import Liveness
+from teleop.rules.reading import read_operation
+from tests.dashboard import states
+
+
+def line(robot_id="Lekiwi_1", *, bucket=5, owner="new", mark=Mark.ONLINE, operation=""):
+    return Line(robot_id, "lekiwi", "", bucket, mark, owner, "idle", operation, 0.4)
+
+
+def shown(*lines, **changes):
+    return screen(Snapshot(at=states.AT, status=states.canary(**changes), fleet=Fleet(tuple(lines))))
+
+
+def test_every_region_is_rendered():
+    assert set(shown().html) == set(REGIONS)
+
+
+def test_the_split_shows_asked_without_and_observed_with_a_decimal():
+    bar = shown().html["bar-split"]
+
+    assert '<span class="v" data-testid="split-asked">10\u00a0%</span>' in bar
+    assert '<span class="v" data-testid="split-observed">9.9\u00a0%</span>' in bar
+
+
+def test_a_split_that_nobody_acknowledged_or_observed_draws_no_mark_for_it():
+    split = {**states.canary()["split"], "acknowledged": None, "observed": None, "acknowledged_count": 0}
+
+    bar = shown(split=split).html["bar-split"]
+
+    assert "m-ack" not in bar
+    assert "m-obs" not in bar
+    assert "f-new" not in bar
+    assert '<span class="v" data-testid="split-observed">–</span>' in bar
+
+
+def test_banners_without_anything_to_say_are_empty():
+    html = shown().html
+
+    assert [html[region] for region in ("unguarded-words", "latch-words", "shift-words")] == ["", "", ""]
+
+
+def test_an_unguarded_migration_is_the_worst_alert_and_says_who_is_stuck():
+    html = shown(unguarded="The worker has made no progress yet. Steps forward are locked.", worst="bad").html
+
+    assert "Unguarded: worker stuck" in html["bar-alert"]
+    assert "The worker has made no progress yet." in html["unguarded-words"]
+
+
+def test_a_waiting_shift_shows_what_it_waits_for_why_and_until_when():
+    shift = {
+        "id": 14,
+        "from": 10,
+        "to": 25,
+        "state": "requested",
+        "waits_for": "a worker to take it",
+        "requested_at": states.AT.isoformat(),
+        "deadline_at": (states.AT + timedelta(seconds=30)).isoformat(),
+        "requested_by": "lead",
+        "reason": "gates passed",
+    }
+
+    words = shown(shift=shift).html["shift-words"]
+
+    assert "waiting for a worker to take it" in words
+    assert "gates passed" in words
+    assert "03:13:14" in words
+
+
+def test_a_reason_of_another_person_cannot_bring_markup_into_the_page():
+    latch = {"because": "<script>alert(1)</script>", "by": "oncall", "at": states.AT.isoformat()}
+
+    html = shown(latch=latch).html
+
+    assert "<script>" not in html["latch-words"]
+    assert "&lt;script&gt;" in html["latch-words"]
+
+
+def test_every_reason_links_to_where_it_is_explained():
+    words = shown().html["next-words"]
+
+    assert 'href="#gate-performance"' in words
+    assert 'href="#votes-card"' in words
+
+
+def test_no_region_needs_an_inline_style_or_handler():
+    for region, html in shown(line()).html.items():
+        assert " style=" not in html, region
+        assert " on" + "click=" not in html, region
+
+
+def test_the_counts_are_of_the_same_robots_as_the_picture():
+    seen = shown(line(), line("Lekiwi_2", owner="legacy"), line("XLE_3", owner="", mark=Mark.SILENT))
+
+    assert '<b data-testid="on-new">1</b>' in seen.html["fleet-head"]
+    assert '<b data-testid="on-legacy">1</b>' in seen.html["fleet-head"]
+    assert "unknown" in seen.html["fleet-head"]
+    assert seen.data["marks"]["owner"] == "nl-"
+    assert seen.data["marks"]["mark"] == "oos"
+
+
+def test_the_columns_of_the_feed_give_every_robot_back():
+    lines = [line(operation="driven"), line("XLE_2", bucket=None)]
+
+    sent = columns(lines)
+
+    assert sent["robots"]["id"] == ["Lekiwi_1", "XLE_2"]
+    assert sent["robots"]["bucket"] == [5, None]
+    assert [sent["marks"]["operations"][i] for i in sent["marks"]["operation"]] == ["driven", ""]
+
+
+@pytest.mark.parametrize(
+    ("alive", "status", "operated", "mark"),
+    [
+        (Liveness.OFFLINE, "failed", True, Mark.SILENT),
+        (Liveness.LATE, "failed", True, Mark.FAILED),
+        (Liveness.LATE, "idle", True, Mark.LATE),
+        (Liveness.ONLINE, "idle", True, Mark.DRIVEN),
+        (Liveness.ONLINE, "idle", None, Mark.ONLINE),
+    ],
+)
+def test_a_cell_shows_the_worst_that_is_true_of_a_robot(alive, status, operated, mark):
+    assert mark_of(alive, status, operated) is mark
+
+
+def test_a_running_service_is_never_called_driven():
+    assert operation_words(read_operation({"services": {"teleop": "active"}})) == "host up, driver unknown"
+    assert operation_words(read_operation(None, {"teleop": {"command_age_ms": 36}})) == "driven"
+    assert operation_words(read_operation("offline")) == ""
