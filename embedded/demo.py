@@ -64,12 +64,12 @@ class Demo:
         told = {name: env[name] for name in sorted(env) if name in _TOLD or name in plan.PORTS}
         self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
         await self.control.open()
-        await self._prepare_database(programs)
-        await self._together("legacy and ingest", programs.systems())
-        await self._together("site, live, worker, beat, watchdog and route agent", programs.around())
+        await self._prepare(programs)
+        await self._together("ingest, worker and beat", programs.on_the_database())
         await self._together("the doors", [programs.door()])
-        if self.options.with_fleet:
-            await self._together(f"{self.options.robots} robots", [programs.fleet()])
+        robots = [programs.fleet()] if self.options.with_fleet else []
+        with_robots = f" and {self.options.robots} robots" if robots else ""
+        await self._together(f"watchdog, route agent{with_robots}", [*programs.guards(), *robots])
         self.control.up = True
         return programs
 
@@ -120,14 +120,14 @@ class Demo:
             self.postgres.create_database()
         return database_url or self.postgres.url, redis_url or self.redis.url
 
-    async def _prepare_database(self, programs: Programs) -> None:
-        self.console.live("Bringing the database up to date …")
-        run = self.supervisor.run
+    async def _prepare(self, programs: Programs) -> None:
+        self.console.live("Bringing the database up to date, starting legacy, site and live …")
+        (self.layout.state / "staticfiles").mkdir(exist_ok=True)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(run(programs.command("migrate", "migrate", "--no-input", "--verbosity", "0")))
-            tasks.create_task(run(programs.command("initial-routes", "initial_routes")))
-        printed = await run(programs.command("demo-users", "demo_users"))
-        self.logins = [line for line in printed.splitlines() if len(line.split()) == 3]
+            printed = tasks.create_task(self.supervisor.run(programs.preparation()))
+            for program in programs.beside_preparation():
+                tasks.create_task(self.supervisor.add(program))
+        self.logins = [line for line in printed.result().splitlines() if len(line.split()) == 3]
 
     async def _together(self, what: str, group: Sequence[Program]) -> None:
         self.console.live(f"Starting {what} …")

@@ -163,52 +163,44 @@ class Programs:
         """The broker; `server.prepare()` must have run."""
         return Program("redis", server.argv, self._plain_env(), server.data, ready=holds(server.is_ready))
 
-    def systems(self) -> list[Program]:
-        """Both systems, which must answer before Envoy starts: it would eject them."""
+    def preparation(self) -> Program:
+        """Migrations, first routes and logins: to be run to its end, it prints the logins."""
+        return self._python("preparation", ["-W", "ignore", "-m", "embedded.preparation"])
+
+    def beside_preparation(self) -> list[Program]:
+        """What needs no table to start: the legacy server, and pages that nobody can reach before the doors open."""
         legacy = ["-m", "simulator.legacy", "--port", self._port("LEGACY_PORT")]
         legacy += ["--deployments", str(self.layout.state / "legacy" / "deployments.json")]
         legacy += ["--packages", str(self.layout.state / "legacy" / "packages")]
-        ingest = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
-        ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
-        return [
-            self._python("legacy", legacy, "LEGACY_PORT", answers(self.layout.ports["LEGACY_PORT"], "/api/robots")),
-            self._python("ingest", ingest, "INGEST_PORT"),
-        ]
-
-    def around(self) -> list[Program]:
-        """What people and the migration use."""
-        site = [
-            "-m",
-            "daphne",
-            "-b",
-            LOOPBACK,
-            "-p",
-            self._port("SITE_PORT"),
-            "--no-server-name",
-            "config.asgi:application",
-        ]
+        site = ["-m", "daphne", "-v", "0", "-b", LOOPBACK, "-p", self._port("SITE_PORT"), "--no-server-name"]
         live = ["-m", "uvicorn", "config.live:application", "--host", LOOPBACK, "--port", self._port("LIVE_PORT")]
         live += ["--ws-per-message-deflate", "false", "--ws-max-size", "65536", "--no-access-log"]
-        live += ["--timeout-graceful-shutdown", "2"]
+        return [
+            self._python("legacy", legacy, "LEGACY_PORT", answers(self.layout.ports["LEGACY_PORT"], "/api/robots")),
+            self._python("site", [*site, "config.asgi:application"], "SITE_PORT"),
+            self._python("live", [*live, "--lifespan", "off", "--timeout-graceful-shutdown", "2"], "LIVE_PORT"),
+        ]
+
+    def on_the_database(self) -> list[Program]:
+        """The new system and the workers. It must answer before the doors open: Envoy would eject it."""
+        ingest = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
+        ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
         celery = ["-m", "celery", "-A", "config"]
         worker = [*celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"]
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        beat = [
-            *celery,
-            "beat",
-            "--loglevel",
-            "WARNING",
-            "--pidfile=",
-            "-s",
-            str(self.layout.state / "celerybeat-schedule"),
-        ]
+        schedule = str(self.layout.state / "celerybeat-schedule")
+        beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile=", "-s", schedule]
         return [
-            self._python("site", site, "SITE_PORT"),
-            self._python("live", live, "LIVE_PORT"),
-            self._python("worker", worker),
-            self._python("beat", beat),
-            self._python("watchdog", ["manage.py", "watchdog"]),
-            self._python("route-agent", ["manage.py", "route_agent"]),
+            self._python("ingest", ingest, "INGEST_PORT"),
+            self._python("worker", worker, says="[queues]"),
+            self._python("beat", beat, says="is starting"),
+        ]
+
+    def guards(self) -> list[Program]:
+        """Who watches the doors; before those are open they would raise an alarm."""
+        return [
+            self._python("watchdog", ["manage.py", "watchdog"], says="loop.started"),
+            self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
         ]
 
     def door(self) -> Program:
@@ -219,10 +211,6 @@ class Programs:
         return Program(
             "envoy", self.envoy.argv, self._plain_env(), self.envoy.state, ready=answers(admin, "/ready"), port=port
         )
-
-    def command(self, name: str, *arguments: str) -> Program:
-        """One of `manage.py`'s commands, to be run to its end."""
-        return self._python(name, ["manage.py", *arguments])
 
     def fleet(self) -> Program:
         """The robots."""
@@ -235,12 +223,17 @@ class Programs:
         return self._python("fleet", [*command, "--ledger", str(ledger)])
 
     def _python(
-        self, name: str, arguments: list[str], port_variable: str | None = None, ready: Condition | None = None
+        self,
+        name: str,
+        arguments: list[str],
+        port_variable: str | None = None,
+        ready: Condition | None = None,
+        says: str = "",
     ) -> Program:
         port = self.layout.ports[port_variable] if port_variable else None
         if ready is None and port is not None:
             ready = port_open(port)
-        return Program(name, [sys.executable, *arguments], self.env, ROOT, ready=ready, port=port)
+        return Program(name, [sys.executable, *arguments], self.env, ROOT, ready=ready, port=port, says=says)
 
     def _plain_env(self) -> dict[str, str]:
         """No secrets and no Python settings for what is not ours."""

@@ -31,6 +31,8 @@ class Program:
     env: Mapping[str, str]
     cwd: Path
     ready: conditions.Condition | None = None
+    #: for what listens nowhere: ready when its output holds this
+    says: str = ""
     ready_seconds: float = 60
     #: where it listens; a stand-in that replaces it is ready when this is open
     port: int | None = None
@@ -48,6 +50,7 @@ class _Slot:
     wanted: bool = True
     process: Popen[bytes] | None = None
     started_at: float = 0.0
+    log_from: int = 0
     ready: bool = False
     restarts: int = 0
     keeper: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -76,8 +79,6 @@ class Supervisor:
         """Run a program to its end and return what it printed; `StartError` with its last words if it fails."""
         slot = _Slot(normal=program, current=program)
         self._slots[program.name] = slot
-        log = self.logs / f"{program.name}.log"
-        before = log.stat().st_size if log.exists() else 0
         self._spawn(slot)
         while slot.process is not None and not _ended(slot.process):  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
@@ -85,9 +86,7 @@ class Supervisor:
         del self._slots[program.name]
         if code:
             raise StartError(f"{program.name} failed ({_how(code)}): {self._last_words(slot)}")
-        with log.open(errors="replace") as file:
-            file.seek(before)
-            return file.read()
+        return self._output(slot)
 
     async def stop(self, name: str) -> None:
         """Stop `name` and leave it stopped."""
@@ -115,7 +114,7 @@ class Supervisor:
         slot = self._slot(name)
         port = slot.normal.port
         ready = None if port is None else conditions.port_open(port)
-        await self._run_instead(slot, replace(slot.normal, argv=tuple(argv), ready=ready))
+        await self._run_instead(slot, replace(slot.normal, argv=tuple(argv), ready=ready, says=""))
 
     def signal(self, name: str, wanted: Signals) -> None:
         """Send a signal to `name` and its group; one that dies of it is restarted like any other."""
@@ -135,7 +134,7 @@ class Supervisor:
                 "restarts": slot.restarts,
                 "replaced": slot.current is not slot.normal,
                 "up_seconds": round(now - slot.started_at, 1) if slot.process else None,
-                "log": str(self.logs / f"{name}.log"),
+                "log": str(self._log(name)),
             }
             for name, slot in self._slots.items()
         }
@@ -160,10 +159,12 @@ class Supervisor:
 
     def _spawn(self, slot: _Slot) -> None:
         program = slot.current
+        log = self._log(program.name)
+        slot.log_from = log.stat().st_size if log.exists() else 0
         try:
             slot.process = children.spawn(
                 program.argv,
-                log=self.logs / f"{program.name}.log",
+                log=log,
                 cwd=program.cwd,
                 env=program.env,
                 uid=program.uid,
@@ -178,16 +179,15 @@ class Supervisor:
     async def _until_ready(self, slot: _Slot) -> None:
         program, process = slot.current, slot.process
         deadline = time.monotonic() + program.ready_seconds
-        while program.ready is not None and not slot.ready:
+        while not slot.ready:
             if process is None or _ended(process):
                 raise StartError(f"{program.name} ended while starting: {self._last_words(slot)}")
-            slot.ready = await program.ready()
+            slot.ready = program.says in self._output(slot) and (program.ready is None or await program.ready())
             if not slot.ready and time.monotonic() > deadline:
                 raise StartError(
                     f"{program.name} was not ready after {program.ready_seconds:g} s: {self._last_words(slot)}"
                 )
             await asyncio.sleep(0 if slot.ready else POLL_SECONDS)
-        slot.ready = True
 
     async def _run_instead(self, slot: _Slot, program: Program) -> None:
         await self._halt(slot, slot.current.stop_signal)
@@ -254,10 +254,19 @@ class Supervisor:
                 self._say(f"{slot.current.name} is running again ({seconds:.1f} s, restart {slot.restarts})")
 
     def _last_words(self, slot: _Slot) -> str:
-        return children.last_line(self.logs / f"{slot.current.name}.log")
+        return children.last_line(self._log(slot.current.name))
+
+    def _output(self, slot: _Slot) -> str:
+        """Return what the present process of `slot` has printed."""
+        with self._log(slot.current.name).open("rb") as log:
+            log.seek(slot.log_from)
+            return log.read().decode(errors="replace")
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
 
     def _rotate_log(self, name: str) -> None:
-        log = self.logs / f"{name}.log"
+        log = self._log(name)
         if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
 

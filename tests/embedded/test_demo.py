@@ -92,7 +92,7 @@ def run() -> Iterator[Run]:
 
 
 @pytest.mark.timeout(300)
-def test_the_whole_system_comes_up_heals_and_goes_down_keeping_its_data(run: Run) -> None:
+def test_the_whole_system_comes_up_heals_survives_kill_9_of_its_runner_and_goes_down(run: Run) -> None:
     run.begin()
 
     told = run.told()
@@ -118,27 +118,17 @@ def test_the_whole_system_comes_up_heals_and_goes_down_keeping_its_data(run: Run
     assert "worker died (signal SIGKILL)" in run.told()
 
     migrations = run.query("SELECT count(*) FROM django_migrations")
-    every = [*run.pids().values()]
-    assert run.end(signal.SIGINT) == 0
-    assert not [pid for pid in every if psutil.pid_exists(pid)]
-
+    left = [psutil.Process(pid) for pid in run.pids().values()]
+    run.control.signal("site", signal.SIGSTOP)
+    run.end(signal.SIGKILL)
     run.begin("--no-fleet")
+    assert not [process for process in left if process.is_running()]
     assert run.query("SELECT count(*) FROM django_migrations") == migrations
     assert "fleet" not in run.pids()
 
-
-@pytest.mark.timeout(300)
-def test_what_a_killed_runner_left_is_ended_by_the_next_start(run: Run) -> None:
-    run.begin()
-    left = [psutil.Process(pid) for pid in run.pids().values()]
-    frozen = run.pids()["site"]
-    run.control.signal("site", signal.SIGSTOP)
-
-    run.end(signal.SIGKILL)
-    until(lambda: psutil.pid_exists(frozen))
-    run.begin()
-
-    assert not [process for process in left if process.is_running()]
+    every = [*run.pids().values()]
+    assert run.end(signal.SIGINT) == 0
+    assert not [pid for pid in every if psutil.pid_exists(pid)]
 
 
 def test_a_port_that_is_taken_stops_the_start_before_anything_runs(run: Run) -> None:

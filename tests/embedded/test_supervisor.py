@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -87,6 +88,18 @@ async def test_a_process_that_dies_is_restarted_and_named(stand: Stand, free_por
 async def test_a_process_that_ends_at_once_is_not_called_started(stand: Stand, free_port: int) -> None:
     with pytest.raises(StartError, match=r"site ended while starting: no database"):
         await stand.supervisor.add(stand.program("site", "raise SystemExit('no database')", port=free_port))
+
+
+async def test_what_listens_nowhere_is_ready_when_it_says_so_each_time(stand: Stand) -> None:
+    source = "import time; print('loop.started', flush=True); time.sleep(600)"
+    program = replace(stand.program("watchdog", source), says="loop.started", ready_seconds=10)
+    await stand.supervisor.add(program)
+    log = stand.state / "log" / "watchdog.log"
+    assert log.read_text().count("loop.started") == 1
+
+    await stand.supervisor.restart("watchdog")
+
+    assert log.read_text().count("loop.started") == 2
 
 
 async def test_one_that_does_not_obey_is_killed_with_all_it_started(stand: Stand) -> None:
