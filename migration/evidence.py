@@ -32,7 +32,7 @@ def guards(now: datetime) -> list[Guard]:
 
 def served_by_new(run: PhaseRun, now: datetime) -> ServedByNew:
     """What `new` answered since the run began, which robots moved, and how loaded its processes are."""
-    flow = traffic.since(run.started_at)
+    flow = traffic.since(run.evidence_from)
     robots = _moved(run, now)
     load = Pulse.objects.filter(name="watchdog").values_list("detail", flat=True).first() or {}
     if flow is None:
@@ -55,8 +55,8 @@ def served_by_new(run: PhaseRun, now: datetime) -> ServedByNew:
 
 def compared(run: PhaseRun) -> Compared:
     """The latest comparison of this run, and the mirror since it began."""
-    latest = Comparison.objects.filter(at__gte=run.started_at, failure="").first()
-    flow = traffic.since(run.started_at)
+    latest = Comparison.objects.filter(at__gte=run.evidence_from, failure="").first()
+    flow = traffic.since(run.evidence_from)
     counts = flow.counts if flow else {}
     return Compared(
         rows=latest.rows if latest else 0,
@@ -84,7 +84,7 @@ def _moved(run: PhaseRun, now: datetime) -> Moved:
     Silent ones are held against it only if a larger share of them fell silent than of those that stayed.
     """
     silent_after = timedelta(seconds=offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS))
-    in_play = Robot.objects.filter(last_seen_at__gte=run.started_at - silent_after)
+    in_play = Robot.objects.filter(last_seen_at__gte=run.evidence_from - silent_after)
     on_new = Q(bucket__lt=run.phase.percent * 100)
     silent = Q(last_seen_at__lt=now - silent_after)
     moved, stayed = in_play.filter(on_new), in_play.exclude(on_new)
@@ -94,7 +94,7 @@ def _moved(run: PhaseRun, now: datetime) -> Moved:
     names: tuple[str, ...] = ()
     if moved_share > stayed_share:
         names = tuple(moved.filter(silent).order_by("robot_id").values_list("robot_id", flat=True)[:100])
-    heard = moved.filter(Q(last_acknowledged_as_owner_at__gte=run.started_at) | silent).count()
+    heard = moved.filter(Q(last_acknowledged_as_owner_at__gte=run.evidence_from) | silent).count()
     return Moved(counts[0], heard, names)
 
 

@@ -50,7 +50,9 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
     """Judge every gate of the run now."""
     now = clock.now()
     lasts = clock.scaled(run.phase.duration)
-    found = [Judged("duration", gates.duration(run.started_at, lasts, now), {"started_at": run.started_at.isoformat()})]
+    found = [
+        Judged("duration", gates.duration(run.evidence_from, lasts, now), {"started_at": run.evidence_from.isoformat()})
+    ]
     if run.phase.number == 0:
         checked = checks()
         found.insert(0, Judged("checklist", gates.checklist(checked), {"checks": [list(check) for check in checked]}))
@@ -72,7 +74,7 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
 
 def judged_now(run: PhaseRun) -> str:
     """What a vote must have judged to count: the build that runs now, and the phase's settings."""
-    return PhaseRun(slug=run.slug, build=settings.NEW_BUILD).judged
+    return PhaseRun(slug=run.slug, build=settings.NEW_BUILD, evidence_from=run.evidence_from).judged
 
 
 def keep(run: PhaseRun, found: list[Judged], now: datetime) -> None:

@@ -28,13 +28,16 @@ def release(*, actor: Actor, reason: str) -> int:
         run = PhaseRun.objects.select_for_update().filter(state=PhaseRun.State.ACTIVE).first()
         if run is None:
             raise Refused("no phase is active, so nobody can say where the traffic should go")
+        now = system_clock().now()
         file.release(by=actor.name, because=reason)
         routed = file.write(routing.plan_for(run.phase, pins()), because=reason, by=actor.name)
+        run.begin_again(now)
+        run.save()
         audit.record(
             actor,
             "latch_released",
             f"released the latch: {reason}",
-            at=system_clock().now(),
+            at=now,
             detail={"latched_because": latch.because, "latched_by": latch.by, "version": routed.version},
         )
     log.info("latch.released", actor=actor.name, version=routed.version)

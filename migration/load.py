@@ -33,6 +33,9 @@ class LoadMeter:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port in ports
             if listens and connection.pid and connection.pid not in self._processes:
-                process = psutil.Process(connection.pid)
-                process.cpu_percent(interval=None)
+                try:
+                    process = psutil.Process(connection.pid)
+                    process.cpu_percent(interval=None)
+                except psutil.Error:
+                    continue  # it ended between the two questions
                 self._processes[connection.pid] = process

@@ -67,4 +67,4 @@ def _follow(to_phase: str, at: datetime) -> None:
 
 def open_run(slug: str, at: datetime) -> PhaseRun:
     """Open a run of a phase; the one before must have ended."""
-    return PhaseRun.objects.create(slug=phase_of(slug).slug, started_at=at, build=settings.NEW_BUILD)
+    return PhaseRun.objects.create(slug=phase_of(slug).slug, started_at=at, evidence_from=at, build=settings.NEW_BUILD)

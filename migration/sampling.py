@@ -35,7 +35,12 @@ class Recorder:
         self._thread.start()
 
     def tell(self, look: Look) -> None:
-        """Hand over a look without ever waiting; an older one that was not stored yet gives way."""
+        """Hand over a look without ever waiting; an older one that was not stored yet gives way.
+
+        Raises `RuntimeError` if the recorder died, so that the process ends and is started again.
+        """
+        if not self._thread.is_alive():
+            raise RuntimeError("the recorder died, see the traceback above")
         while True:
             try:
                 self._waiting.put_nowait(look)

@@ -86,9 +86,9 @@ def _phase(run: PhaseRun, clock: Clock, now: datetime) -> dict[str, Any]:
         "shadow": phase.shadow,
         "run": run.pk,
         "started_at": run.started_at.isoformat(),
-        "ends_at": (run.started_at + lasts).isoformat(),
+        "ends_at": (run.evidence_from + lasts).isoformat(),
         "duration_seconds": lasts.total_seconds(),
-        "elapsed_seconds": (now - run.started_at).total_seconds(),
+        "elapsed_seconds": (now - run.evidence_from).total_seconds(),
         "risk": phase.risk,
         "next": _brief(next_phase(phase)),
         "previous": _brief(rollback_target(phase)),
@@ -222,7 +222,7 @@ def _system(flow: traffic.Flow | None, system: str) -> dict[str, Any]:
 
 
 def _mirror(run: PhaseRun) -> dict[str, Any]:
-    flow = traffic.since(run.started_at)
+    flow = traffic.since(run.evidence_from)
     mirrored = {}
     for direction in ("to_new", "to_legacy"):
         primaries = flow.counts[f"mirror.{direction}.primaries"] if flow else 0

@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from django.db.models import FloatField, Func, Min
+from django.db.models.functions import Extract
+
 from migration.models import TrafficSample
 from migration.rules.gates import SLOW_MILLISECONDS
 from migration.rules.sequential import Evidence
@@ -186,12 +189,14 @@ def latest_window(now: datetime, width: timedelta) -> Flow | None:
 
 def series(now: datetime, *, width: timedelta, points: int) -> list[dict[str, Any]]:
     """Error rate (percent) and p99 (ms) of both systems over `width`, at most `points` intervals, gaps as None."""
-    step = width / points
-    samples = list(TrafficSample.objects.filter(at__gte=now - width).order_by("at").values_list("at", "totals"))
-    kept: list[tuple[datetime, Totals]] = []
-    for at, totals in samples:
-        if not kept or at - kept[-1][0] >= step:
-            kept.append((at, totals))
+    step_seconds = (width / points).total_seconds()
+    # The first sample of each step: the rest would only be carried over to be thrown away.
+    slot = Func(Extract("at", "epoch") / step_seconds, function="FLOOR", output_field=FloatField())
+    recent = TrafficSample.objects.filter(at__gte=now - width).order_by()
+    firsts = recent.annotate(slot=slot).values("slot").annotate(first=Min("id")).values("first")
+    kept: list[tuple[datetime, Totals]] = list(
+        TrafficSample.objects.filter(pk__in=firsts).order_by("at").values_list("at", "totals")
+    )
     drawn = []
     for (before, earlier), (at, later) in pairwise(kept):
         flow = between(earlier, later, (at - before).total_seconds())

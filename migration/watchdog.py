@@ -42,6 +42,7 @@ class Watchdog:
     matrix: Matrix = field(default_factory=Matrix)
     tell: Callable[[Look], None] = lambda look: None
     _looks: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
+    _judged_version: int | None = None
     _slow_since: float | None = None
     _down_since: float | None = None
 
@@ -63,10 +64,14 @@ class Watchdog:
 
     def _decide(self, now: float) -> Decision:
         try:
-            plan = routing.route_file().read().plan
+            routed = routing.route_file().read()
         except RouteError as error:
             log.error("watchdog.no_route", error=str(error))
             return Decision(Action.NOTHING)
+        if routed.version != self._judged_version:
+            # What happened under another route says nothing about this one: judge what comes from here on.
+            self._judged_version = routed.version
+            self._forget()
         began, earlier = self._looks[0]
         flow = traffic.between(traffic.nothing(), traffic.change(earlier, self._looks[-1][1]), now - began)
         new, legacy = flow.window("new"), flow.window("legacy")
@@ -77,7 +82,7 @@ class Watchdog:
         seen = Seen(
             new=new,
             legacy=legacy,
-            in_play=_can_go_back(plan),
+            in_play=_can_go_back(routed.plan),
             slow_for_seconds=now - self._slow_since if self._slow_since else 0.0,
             down_for_seconds=now - self._down_since if self._down_since else 0.0,
         )
@@ -89,8 +94,10 @@ class Watchdog:
             rolling_back.roll_back(target, reason=decision.sentence, actor=WATCHDOG, trigger=rolling_back.AUTOMATIC)
         except Refused as refused:
             log.warning("watchdog.refused", sentence=str(refused))
-        # What is judged next happened after the step: still failing then means going on.
-        self._looks.clear()
+
+    def _forget(self) -> None:
+        while len(self._looks) > 1:
+            self._looks.popleft()
         self._slow_since = self._down_since = None
 
 

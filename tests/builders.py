@@ -27,7 +27,8 @@ def person(role: Role | None = Role.BACKEND, name: str = "") -> User:
 
 def phase_run(slug: str = "canary_10", *, build: str = "dev", started_at: datetime | None = None) -> PhaseRun:
     """An active stay in a phase."""
-    return PhaseRun.objects.create(slug=slug, build=build, started_at=started_at or datetime.now(UTC))
+    at = started_at or datetime.now(UTC)
+    return PhaseRun.objects.create(slug=slug, build=build, started_at=at, evidence_from=at)
 
 
 def sample(at: datetime, **counts: Any) -> TrafficSample:

@@ -32,10 +32,19 @@ def row_key_of(robot_id: str) -> bytes:
 
 def bucket_of(robot_id: str) -> int | None:
     """The bucket 0 … 9999 that decides the side, or None: empty, over 128 bytes, or with control characters."""
+    return None if why_no_bucket(robot_id) else zlib.crc32(exact_bytes(robot_id).lower()) % BUCKETS
+
+
+def why_no_bucket(robot_id: str) -> str | None:
+    """What keeps an id from having a bucket, or None if it has one: the same predicate as the door's filter."""
     sent = exact_bytes(robot_id)
-    if not sent or len(sent) > LONGEST_BUCKETED_ID or sent.translate(None, _CONTROL) != sent:
-        return None
-    return zlib.crc32(sent.lower()) % BUCKETS
+    if not sent:
+        return "the id is empty"
+    if len(sent) > LONGEST_BUCKETED_ID:
+        return f"over {LONGEST_BUCKETED_ID} bytes"
+    if sent.translate(None, _CONTROL) != sent:
+        return "it holds control characters"
+    return None
 
 
 def displayable(text: str) -> str:

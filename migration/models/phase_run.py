@@ -22,6 +22,8 @@ class PhaseRun(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.ACTIVE)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    #: evidence counts from here: later than the start where an emergency held and `new` was mended meanwhile
+    evidence_from = models.DateTimeField()
     #: the build of `new` that runs; votes and evidence judge this one
     build = models.CharField(max_length=64)
 
@@ -51,8 +53,14 @@ class PhaseRun(models.Model):
 
     @property
     def judged(self) -> str:
-        """What votes and evidence of this run judge: the build and the phase's settings."""
-        return f"{self.build}/{self.slug}/{self.phase.percent}"
+        """What votes of this run judge: the build, the phase's settings, and the evidence since it began (again)."""
+        return f"{self.build}/{self.slug}/{self.phase.percent}/{self.evidence_from:%Y%m%dT%H%M%S.%f}"
+
+    def begin_again(self, at: datetime) -> None:
+        """`new` was mended: what it did before says nothing about it any more."""
+        if self.state != self.State.ACTIVE:
+            raise WrongState(f"phase run {self.pk} is {self.get_state_display()}, not active")
+        self.evidence_from = at
 
     def complete(self, at: datetime) -> None:
         """The next phase has been observed."""

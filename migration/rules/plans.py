@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from migration.rules.split import Ownership, Side, canonical, default_side, owner_of, why_no_bucket
+from heartbeat.rules.identity import why_no_bucket
+from migration.rules.split import Ownership, Side, canonical, default_side, owner_of
 
 _PHASE = re.compile(r"[a-z0-9_-]{1,64}")
 

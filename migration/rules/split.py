@@ -1,18 +1,12 @@
 """Which system owns a robot, and why: the same answer as the door's filter (`compose/envoy/filter.lua`)."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-#: buckets are 0 … 9999, so a bucket is a hundredth of a percent
-BUCKETS = 10_000
-BUCKETS_PER_PERCENT = BUCKETS // 100
-#: ids of more bytes have no bucket
-LONGEST_ID = 128
+from heartbeat.rules.identity import BUCKETS, bucket_of, exact_bytes, why_no_bucket
 
-#: Lua's `%c` in the C locale
-_CONTROL = bytes([*range(32), 127])
+BUCKETS_PER_PERCENT = BUCKETS // 100
 
 
 class Side(StrEnum):
@@ -36,29 +30,12 @@ def key_of(robot_id: str) -> bytes:
     The *bytes* are lowered: `str.lower()` would differ from the door for `É` and the Kelvin sign. A lone surrogate,
     which JSON may hold, is its three bytes, as the door's filter sees it.
     """
-    return robot_id.encode("utf-8", "surrogatepass").lower()
+    return exact_bytes(robot_id).lower()
 
 
 def canonical(robot_id: str) -> str:
     """Return the spelling under which a robot is pinned: ASCII letters lowered, nothing else changed."""
     return key_of(robot_id).decode("utf-8", "surrogatepass")
-
-
-def why_no_bucket(robot_id: str) -> str | None:
-    """Return what keeps an id from having a bucket, or None if it has one."""
-    key = key_of(robot_id)
-    if not key:
-        return "the id is empty"
-    if len(key) > LONGEST_ID:
-        return f"over {LONGEST_ID} bytes"
-    if key.translate(None, _CONTROL) != key:
-        return "it holds control characters"
-    return None
-
-
-def bucket_of(robot_id: str) -> int | None:
-    """Return the bucket 0 … 9999 that decides the side, or None: empty, over 128 bytes, or with control characters."""
-    return None if why_no_bucket(robot_id) else zlib.crc32(key_of(robot_id)) % BUCKETS
 
 
 def default_side(percent: int) -> Side:

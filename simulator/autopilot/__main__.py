@@ -47,7 +47,10 @@ def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped
     database_url = os.environ["DATABASE_URL"]
     control.stop("fleet")
     finished = time.time()
-    crew.until("the last calls are counted", lambda: _counted_since(crew, finished), seconds=15)
+    try:
+        crew.until("the last calls are counted", lambda: _counted_since(crew, finished), seconds=15)
+    except TookTooLong as error:
+        stopped_by = f"{stopped_by}; {error}" if stopped_by else str(error)
     shadow_from = [
         datetime.fromisoformat(stay.started_at).timestamp() for stay in journey.stays if stay.slug != "preparation"
     ]

@@ -89,7 +89,7 @@ class Journey:
         say(f"  rolled back by itself: {latch['because']}")
         self._leave(self.crew.status())
         self.outage = (began, time.time())
-        self.crew.until("new is healthy again", self._new_is_well, seconds=30)
+        self.crew.until("new is healthy again", self._new_is_well, seconds=60)
         self.crew.release_latch("new answers again: mended and checked")
         status = self.crew.until("the latch is released", self._unlatched, seconds=10)
         self._enter(status)
@@ -150,7 +150,10 @@ class Journey:
         return status if status["phase"]["slug"] == slug else None
 
     def _new_is_well(self) -> bool:
-        return self.crew.clients["lead"].get("/api/v2/health").status_code == 200
+        if self.crew.clients["lead"].get("/api/v2/health").status_code != 200:
+            return False
+        new = self.crew.status()["systems"]["new"]
+        return bool(new["requests"]) and new["error_percent"] == 0
 
     def _unlatched(self) -> dict[str, Any] | None:
         status = self.crew.status()

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from heartbeat.rules.identity import bucket_of
 from migration.rules.routes import RoutePlan
-from migration.rules.split import bucket_of
 from tests.migration.door import CHECK, STATUS, Door
 
 HOSTILE = [

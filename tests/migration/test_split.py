@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heartbeat.rules import identity
-from migration.rules.split import BUCKETS, Side, bucket_of, canonical, owner_of, side_of
+from heartbeat.rules.identity import BUCKETS, bucket_of
+from migration.rules.split import Side, canonical, owner_of, side_of
 
 ids = st.text(st.characters(codec=None), max_size=140)
 

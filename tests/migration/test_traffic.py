@@ -59,3 +59,14 @@ def test_an_old_sample_is_no_window_of_now():
     sample(NOW + seconds(5), new_owner=(150, 1))
 
     assert traffic.latest_window(NOW + seconds(60), seconds(10)) is None
+
+
+@pytest.mark.django_db
+def test_a_series_has_at_most_its_points_and_nothing_where_nothing_was_measured():
+    for number in range(60):
+        sample(NOW + seconds(number), new_owner=(number * 10, 0))
+
+    drawn = traffic.series(NOW + seconds(60), width=seconds(60), points=6)
+
+    assert 4 <= len(drawn) <= 6
+    assert all(point["new_error_percent"] == 0 and point["legacy_error_percent"] is None for point in drawn)
