@@ -53,6 +53,7 @@ class Producer:
         if self._task is None:
             # what was shown before the pause is neither news nor a base for a difference
             self._screen, self._delta, self._whole = None, "", None
+            self._news = asyncio.Condition()  # nobody waits on the old one, and it belongs to the loop that used it
             self._task = asyncio.create_task(self._run())
         try:
             yield
