@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import reporting
-from benchmarks.stack import Stack, counted, failing, fleet, running
+from embedded.stack import Stack, counted, failing, fleet, running
 from simulator.ledger import LedgerReader
 
 ROBOTS = 1_100

@@ -65,16 +65,17 @@ class Decision:
 def decide(seen: Seen, matrix: Matrix = Matrix()) -> Decision:
     """Apply the rollback matrix to one look.
 
-    Never moves traffic onto a system that is worse: with legacy failing more than `new` the answer is to hold and page.
+    Never moves traffic onto a system that is worse: with legacy failing no less than `new` it holds and pages.
     """
     wanted = _wanted(seen, matrix)
     moves = wanted.action in (Action.PREVIOUS, Action.EMERGENCY)
     legacy = seen.legacy
-    if moves and legacy.requests >= matrix.minimum_requests and legacy.error_share > seen.new.error_share:
+    is_sick = legacy.errors >= matrix.minimum_errors and legacy.error_share > matrix.rollback_share
+    if moves and is_sick and legacy.error_share >= seen.new.error_share:
         return Decision(
             Action.HOLD,
             wanted.rule,
-            f"{wanted.sentence}, but legacy fails more ({legacy.error_share:.1%}): holding, page somebody",
+            f"{wanted.sentence}, but legacy fails no less ({legacy.error_share:.1%}): holding, page somebody",
         )
     return wanted
 

@@ -29,7 +29,7 @@ def test_traffic_never_goes_to_a_system_that_is_worse():
     decision = decide(seen(Window(600, 12, 4.0), legacy=Window(600, 600, None)))
 
     assert decision.action is Action.HOLD
-    assert "legacy fails more" in decision.sentence
+    assert "legacy fails no less" in decision.sentence
 
 
 def test_a_slow_system_alerts_first_and_goes_back_after_five_minutes():

@@ -1,4 +1,4 @@
-"""A whole system for a benchmark: what `bin/demo` starts, on free ports, in a directory that is removed."""
+"""A whole system for a test or a benchmark: what `bin/demo` starts, on free ports, in a directory that is removed."""
 
 import json
 import os
