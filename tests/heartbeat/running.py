@@ -7,7 +7,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,19 +27,35 @@ def own_database(server_url: str) -> str:
     url = urlsplit(server_url)._replace(path=f"/{name}")
     # An empty host part must stay: postgres://user@/name?host=…
     text = url.geturl()
-    command = [sys.executable, "-W", "ignore", "manage.py", "migrate", "heartbeat", "--skip-checks", "-v", "0"]
-    done = subprocess.run(command, cwd=ROOT, env=_environment(text), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    manage(text, "migrate", "heartbeat", "--skip-checks", "-v", "0")
     return text
 
 
+def manage(database_url: str, *arguments: str) -> str:
+    """Run a management command on a database; returns what it said."""
+    command = [sys.executable, "-W", "ignore", "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(database_url), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @contextlib.contextmanager
-def ingest(database_url: str, directory: Path, port: int | None = None) -> Iterator[str]:
-    """Run ingest until it is healthy; yields its base URL."""
-    port = port or free_port()
+def ingest(database_url: str, directory: Path) -> Iterator[str]:
+    """Run ingest and wait until it is healthy; yields its base URL."""
+    with unready_ingest(database_url, directory) as port:
+        _wait_until_healthy(port, directory / "ingest.log")
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def unready_ingest(database_url: str, directory: Path) -> Iterator[int]:
+    """Run ingest, whatever its database does; yields its port."""
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "config.ingest:application", "--port", str(port), "--no-access-log"]
-    with _process(command, database_url, directory / "ingest.log", port) as base_url:
-        yield base_url
+    with _process(command, database_url, directory / "ingest.log"):
+        yield port
 
 
 @contextlib.contextmanager
@@ -47,17 +63,17 @@ def site(database_url: str, directory: Path) -> Iterator[str]:
     """Run the site until it is healthy; yields its base URL."""
     port = free_port()
     command = [sys.executable, "-m", "daphne", "config.asgi:application", "-p", str(port), "-v", "0"]
-    with _process(command, database_url, directory / "site.log", port) as base_url:
-        yield base_url
+    with _process(command, database_url, directory / "site.log"):
+        _wait_until_healthy(port, directory / "site.log")
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextlib.contextmanager
-def _process(command: list[str], database_url: str, log_path: Path, port: int) -> Iterator[str]:
+def _process(command: list[str], database_url: str, log_path: Path) -> Iterator[None]:
     with log_path.open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=_environment(database_url), stdout=log, stderr=log)
     try:
-        eventually(lambda: status_of(port, "/health") == 200, lambda: log_path.read_text()[-3000:])
-        yield f"http://127.0.0.1:{port}"
+        yield
     finally:
         process.terminate()
         try:
@@ -65,6 +81,10 @@ def _process(command: list[str], database_url: str, log_path: Path, port: int) -
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _wait_until_healthy(port: int, log_path: Path) -> None:
+    eventually(lambda: status_of(port, "/health") == 200, lambda: log_path.read_text()[-3000:])
 
 
 def status_of(port: int, path: str) -> int | None:
@@ -79,10 +99,8 @@ def status_of(port: int, path: str) -> int | None:
         connection.close()
 
 
-def eventually(holds: object, explain: object = lambda: "it never held", seconds: float = PATIENCE_SECONDS) -> None:
+def eventually(holds: Callable[[], bool], explain: Callable[[], str] = str, seconds: float = PATIENCE_SECONDS) -> None:
     """Ask `holds()` until it is true; fail with `explain()` after `seconds`."""
-    assert callable(holds)
-    assert callable(explain)
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, explain()

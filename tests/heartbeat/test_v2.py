@@ -1,0 +1,137 @@
+import json
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.heartbeat.conftest import marks
+
+
+def v2(robot_id: str = "XLE_0000002A", **fields: Any) -> dict[str, Any]:
+    return {"robot_id": robot_id, **fields}
+
+
+FULL = v2(
+    kind="xlerobot",
+    site="b",
+    firmware="2.1.0",
+    boot_id="boot-1",
+    sequence=17,
+    sent_at="2026-11-24T10:00:00.5+01:00",
+    status="deploying",
+    version="v1.3.0-xle",
+    deployment_id="dep_cccccccccccc",
+    battery_percent=81.5,
+    cpu_temperature_celsius=54.0,
+    network={"rssi_dbm": -61, "rtt_ms": 4.2},
+    motors=[{"id": 1, "name": "arm_shoulder_pan", "position_degrees": 12.5, "temperature_celsius": 41.0}],
+    cameras=[{"name": "front", "fps": 29.7}],
+    base={"x_vel": 0.1, "y_vel": 0.0, "theta_vel": -12.0},
+    services={"teleop": "active", "lekiwi": "active"},
+    teleop={"command_age_ms": 36, "command_rate_hz": 30.1, "observers": 1},
+    next_in_s=5,
+    extra={"note": "grüße"},
+)
+
+
+async def test_it_is_accepted_after_its_commit(new: httpx.AsyncClient, dsn: str) -> None:
+    headers = marks()
+    answer = await new.post("/api/v2/heartbeat", json=FULL, headers=headers)
+
+    assert answer.status_code == 200
+    accepted = answer.json()
+    assert (accepted["status"], accepted["robot_id"]) == ("accepted", "XLE_0000002A")
+    assert accepted["request_id"] == headers["x-request-id"]
+    connection = await asyncpg.connect(dsn)
+    stored = await connection.fetchrow("SELECT * FROM heartbeat_heartbeat")
+    robot = await connection.fetchrow("SELECT * FROM heartbeat_robot")
+    await connection.close()
+    assert (stored["call"], stored["protocol"], stored["boot_id"], stored["sequence"]) == (
+        "heartbeat",
+        "v2",
+        "boot-1",
+        17,
+    )
+    assert stored["sent_at"].isoformat() == "2026-11-24T09:00:00.500000+00:00"
+    assert json.loads(stored["payload"])["extra"] == {"note": "grüße"}
+    assert (robot["kind"], robot["site"], robot["firmware"], robot["battery_percent"]) == ("xle", "b", "2.1.0", 81.5)
+    assert robot["interval_seconds"] == 5
+
+
+async def test_the_least_is_an_id(new: httpx.AsyncClient) -> None:
+    assert (await new.post("/api/v2/heartbeat", json=v2())).status_code == 200
+
+
+async def test_state_is_one_so_legacys_row_moves_too(new: httpx.AsyncClient) -> None:
+    await new.post("/api/v2/heartbeat", json=FULL)
+
+    row = (await new.get("/api/robots/XLE_0000002A")).json()
+    assert (row["status"], row["version"]) == ("deploying", "v1.3.0-xle")
+    assert row["health"]["services"] == {"teleop": "active", "lekiwi": "active"}
+
+
+async def test_what_the_robot_does_not_say_again_is_forgotten(new: httpx.AsyncClient, dsn: str) -> None:
+    await new.post("/api/v2/heartbeat", json=FULL)
+    await new.post("/api/v2/heartbeat", json=v2())
+
+    connection = await asyncpg.connect(dsn)
+    robot = await connection.fetchrow("SELECT battery_percent, firmware, kind FROM heartbeat_robot")
+    await connection.close()
+    assert tuple(robot) == (None, "", "xle")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        ({}, "robot_id", "is required"),
+        (v2(5), "robot_id", "str"),
+        (v2(""), "robot_id", "length"),
+        (v2("a\nb"), "robot_id", "control"),
+        (v2("ä" * 100), "robot_id", "128 bytes"),
+        (v2(battery_percent=101), "battery_percent", "100"),
+        (v2(battery_percent="full"), "battery_percent", "float"),
+        (v2(sequence=-1), "sequence", "0"),
+        (v2(sequence=2**63), "sequence", ""),
+        (v2(sent_at="2026-11-24T10:00:00"), "sent_at", ""),
+        (v2(motors=[{"id": 1}, {"name": "x"}]), "motors[1].id", "is required"),
+        (v2(cameras=[{"name": "front", "fps": -1}]), "cameras[0].fps", "0"),
+        (v2(next_in_s=0), "next_in_s", "0"),
+        (v2(services={"teleop": "on"}), "services[...]", "on"),
+        (v2(message="a\x00b"), "message", "U+0000"),
+        (v2(extra={"deep": [{"er": "\x00"}]}), "extra.deep[0].er", "U+0000"),
+        (v2(extra={"big": "x" * 5_000}), "extra", "4096"),
+    ],
+)
+async def test_bad_input_is_named_by_field_and_reason(
+    new: httpx.AsyncClient, body: dict[str, Any], field: str, reason: str
+) -> None:
+    answer = await new.post("/api/v2/heartbeat", json=body)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (problem["type"], problem["status"]) == ("about:blank", 422)
+    (error,) = problem["errors"]
+    assert error["field"] == field
+    assert reason in error["reason"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"[]", b"NaN", b'{"robot_id": NaN}', b"\xff", b"[" * 100_000, b" " * 70_000]
+)
+async def test_what_is_no_heartbeat_at_all(new: httpx.AsyncClient, content: bytes) -> None:
+    answer = await new.post("/api/v2/heartbeat", content=content)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["reason"]
+
+
+async def test_unknown_fields_of_newer_robots_are_ignored(new: httpx.AsyncClient) -> None:
+    assert (await new.post("/api/v2/heartbeat", json=v2(gripper_mood="calm"))).status_code == 200
+
+
+async def test_only_post_is_allowed(new: httpx.AsyncClient) -> None:
+    answer = await new.get("/api/v2/heartbeat")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
