@@ -57,14 +57,15 @@ class Stack:
 @contextmanager
 def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
     """Start everything but the fleet, and stop it at the end."""
-    state = Path(tempfile.mkdtemp(prefix="lekiwi-benchmark-"))
-    state.chmod(0o711)
+    place = Path(tempfile.mkdtemp(prefix="lekiwi-system-"))
+    place.chmod(0o711)  # PostgreSQL of a root user passes through it as another account
+    state = place / "state"
     ports = any_ports()
     env = {**os.environ, **{name: str(port) for name, port in ports.items()}, "LOG_LEVEL": "WARNING"}
     env |= environment or {}
     for name in ("DATABASE_URL", "REDIS_URL", "STATE_DIR"):
         env.pop(name, None)
-    log = (state / "demo.log").open("w")
+    log = (place / "demo.log").open("w")
     demo = subprocess.Popen(
         [sys.executable, "-m", "embedded.demo", "--no-fleet", "--data", str(state)],
         cwd=ROOT,
@@ -74,13 +75,13 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
     )
     control = Control(runtime_directory(state) / "control.sock")
     try:
-        told = _wait_until_up(demo, control, state)
+        told = _wait_until_up(demo, control, place / "demo.log")
         yield Stack(state, ports, control, told)
     finally:
         demo.terminate()
         demo.wait(timeout=60)
         log.close()
-        shutil.rmtree(state, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
@@ -100,7 +101,7 @@ def failing(port: int) -> list[str]:
     return [sys.executable, "-m", "simulator.failing", "--port", str(port), "--status", "500"]
 
 
-def _wait_until_up(demo: subprocess.Popen[bytes], control: Control, state: Path) -> dict[str, str]:
+def _wait_until_up(demo: subprocess.Popen[bytes], control: Control, log: Path) -> dict[str, str]:
     deadline = time.monotonic() + UP_SECONDS
     while time.monotonic() < deadline:
         if demo.poll() is not None:
@@ -110,11 +111,10 @@ def _wait_until_up(demo: subprocess.Popen[bytes], control: Control, state: Path)
         except ControlError:
             time.sleep(0.2)
             continue
-        envoy = status["processes"].get("envoy")
-        if envoy and envoy["ready"]:
+        if status["up"]:
             return dict(status["environment"])
         time.sleep(0.2)
-    raise RuntimeError(f"the system did not come up:\n{(state / 'demo.log').read_text()[-2000:]}")
+    raise RuntimeError(f"the system did not come up:\n{log.read_text()[-2000:]}")
 
 
 def counted(port: int) -> dict[str, int]:
