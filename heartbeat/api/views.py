@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
-from rest_framework.decorators import api_view, permission_classes
+from rest_framework.decorators import api_view, permission_classes, renderer_classes
 from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
@@ -12,6 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from heartbeat.api.rendering import EscapingJSONRenderer
 from heartbeat.api.serializers import HeartbeatSerializer, RobotDetailSerializer, RobotSerializer
 from heartbeat.fleet import fleet_summary
 from heartbeat.models import Heartbeat, Robot
@@ -43,12 +44,14 @@ class RobotList(ListAPIView):
 
 
 @api_view(["GET"])
+@renderer_classes([EscapingJSONRenderer])
 def robot(request: Request, robot_id: str) -> Response:
     """One robot, by its id in any case."""
     return Response(RobotDetailSerializer(_robot(robot_id), context={"now": timezone.now()}).data)
 
 
 @api_view(["GET"])
+@renderer_classes([EscapingJSONRenderer])
 def heartbeats(request: Request, robot_id: str) -> Response:
     """The latest heartbeats and update checks of a robot, newest first."""
     latest = Heartbeat.objects.filter(robot_key=_robot(robot_id).key).order_by("-received_at")[:LATEST_HEARTBEATS]

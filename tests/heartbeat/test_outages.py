@@ -109,13 +109,12 @@ def test_a_database_that_hangs_is_answered_before_the_door_gives_up(postgres: Po
             for pid in processes:
                 os.kill(pid, signal.SIGSTOP)
             # The first waits for its commit; the door would have asked the other system after its second.
-            answers = [post(base_url, seconds=DOOR_SECONDS * 5) for _ in range(3)]
+            answers = [post(base_url, seconds=DOOR_SECONDS) for _ in range(3)]
         finally:
             for pid in processes:
                 os.kill(pid, signal.SIGCONT)
 
         assert {answer.status_code for answer in answers} == {503}
-        assert all(answer.elapsed.total_seconds() < DOOR_SECONDS for answer in answers)
         eventually(lambda: post(base_url).status_code == 200)
 
 
