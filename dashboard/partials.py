@@ -11,7 +11,8 @@ from dashboard import presentation
 from dashboard.evidence import evidence_lines
 from dashboard.fleet import Mark, columns
 from dashboard.snapshot import Snapshot
-from migration.rules.gates import ERROR_LIMIT, MIRROR_LIMIT, SLOW_MILLISECONDS
+from migration.rules.gates import ERROR_LIMIT, SLOW_MILLISECONDS
+from migration.rules.gates import mirror as mirror_rule
 
 #: ids in the page; `bar-phase` comes from `dashboard/_bar_phase.html`
 REGIONS = (
@@ -186,8 +187,8 @@ def _vote(vote: dict[str, Any]) -> dict[str, Any]:
 
 def _mirror(state: dict[str, Any], direction: str, target: str) -> dict[str, Any]:
     mirror = state["mirror"][direction]
-    percent = mirror["percent"]
-    look = "wait" if percent is None else "ok" if percent >= 100 * MIRROR_LIMIT else "bad"
+    judged = mirror_rule(target, mirror["primaries"], mirror["copies"])
+    look = _VERDICTS[judged.verdict] if mirror["primaries"] else "wait"
     return {**mirror, "target": target, "look": look}
 
 

@@ -19,6 +19,7 @@ from dashboard.snapshot import take
 from migration import advancing, latching, recording, rolling_back, shifting, voting
 from migration.actors import Actor
 from migration.errors import Refused
+from migration.rules.phases import phase_of
 
 
 @require_GET
@@ -64,7 +65,7 @@ def phase_advances(request: HttpRequest) -> HttpResponse:
         shift = advancing.advance(actor=Actor.of(request.user))
     except Refused as refused:
         return _refused(request, "advance", refused)
-    asked = f"{asked_percent(shift.from_percent)} → {asked_percent(shift.to_percent)}"
+    asked = f"{phase_of(shift.to_phase).name}, {asked_percent(shift.from_percent)} → {asked_percent(shift.to_percent)}"
     return _done(request, "advance", f"Asked: {asked}. Waiting for {shift.waits_for}.")
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Page, Route, WebSocketRoute, expect, sync_playwright
 
 from migration.models import GateResult, PhaseRun, Vote
 from migration.rules.voting import Role
-from tests.builders import person
+from tests.builders import person, phase_run
 from tests.dashboard.serving import served
 
 pytestmark = pytest.mark.browser
@@ -196,6 +197,19 @@ def test_a_vote_is_cast_without_a_reload(pages):
     expect(page.get_by_test_id("vote-qa")).to_contain_text("looked at 40 robots", timeout=PATIENCE_MS)
     assert Vote.objects.get().role == Role.QA
     assert page.evaluate("window.unchanged")
+
+
+def test_a_new_phase_asks_for_a_new_vote_with_nothing_chosen(pages, canary):
+    page, _ = pages(Role.QA)
+    state(page, "live")
+    page.get_by_test_id("vote-go").check()
+
+    canary.complete(timezone.now())
+    canary.save()
+    phase_run("rollout_25", build=canary.build)
+
+    expect(page.get_by_test_id("phase")).to_contain_text("Rollout 25 %", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("vote-go")).not_to_be_checked(timeout=PATIENCE_MS)
 
 
 def test_a_rollback_needs_two_clicks_and_a_reason(pages):

@@ -89,6 +89,18 @@ def test_every_reason_links_to_where_it_is_explained():
     assert 'href="#votes-card"' in words
 
 
+def test_copies_that_are_still_on_their_way_are_no_loss_here_either():
+    mirror = {
+        "to_new": {"primaries": 571, "copies": 568, "percent": 99.47},
+        "to_legacy": {"primaries": 571, "copies": 500, "percent": 87.57},
+    }
+
+    agree = shown(mirror=mirror).html["agree"]
+
+    assert '<span class="st ok">Mirror to <span class="new">' in agree
+    assert '<span class="st bad">Mirror to <span class="legacy">' in agree
+
+
 def test_no_region_needs_an_inline_style_or_handler():
     for region, html in shown(line()).html.items():
         assert " style=" not in html, region
