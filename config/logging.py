@@ -30,6 +30,8 @@ def logging_configuration(*, level: str, as_json: bool) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
+            # Who starts a guard waits for its first line, whatever the level.
+            "migration.looping": {"level": "INFO"},
             "uvicorn.access": {"level": "WARNING"},
             "daphne": {"level": "WARNING"},
             "django.channels.server": {"level": "WARNING"},

@@ -61,7 +61,7 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
     place.chmod(0o711)  # PostgreSQL of a root user passes through it as another account
     state = place / "state"
     ports = any_ports()
-    env = {**os.environ, **{name: str(port) for name, port in ports.items()}, "LOG_LEVEL": "WARNING"}
+    env = {**os.environ, **{name: str(port) for name, port in ports.items()}}
     env |= environment or {}
     for name in ("DATABASE_URL", "REDIS_URL", "STATE_DIR"):
         env.pop(name, None)

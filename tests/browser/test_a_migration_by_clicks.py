@@ -1,0 +1,92 @@
+"""A person in a browser moves a running fleet a phase forward and back again."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from embedded.stack import Stack, fleet, running
+from simulator.autopilot.crew import LOGINS, Crew
+from simulator.ledger import read_ledger
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+ROBOTS = 300
+#: a week of a phase takes two seconds; requests and robots are counted in real time all the same
+TIME_SCALE = "302400"
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Stack]:
+    with running(environment={"MIGRATION_TIME_SCALE": TIME_SCALE}) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def only_votes_are_missing(crew: Crew, slug: str) -> bool:
+    status = crew.status()
+    gates = {gate["name"]: gate["verdict"] for gate in status["gates"]}
+    waiting = [name for name, verdict in gates.items() if verdict not in ("pass", "waived") and name != "consensus"]
+    return status["phase"]["slug"] == slug and bool(gates) and not waiting
+
+
+def everybody_else_votes_go(crew: Crew) -> None:
+    for login in LOGINS:
+        if login != "lead":
+            crew.vote(login, "go", "")
+
+
+def open_as_lead(browser: Browser, stack: Stack) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(stack.url("OWN_DOOR_PORT"))
+    page.get_by_label("Name").fill("lead")
+    page.get_by_label("Password").fill("lead-demo")
+    page.get_by_role("button", name="Sign in").click()
+    return page
+
+
+def test_clicks_from_phase_1_to_2_and_back_while_robots_run(system, browser, tmp_path):
+    crew = Crew.at(system.url("OWN_DOOR_PORT"))
+    ledger = tmp_path / "ledger"
+    with fleet(system.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger):
+        crew.until("phase 0 waits for votes", lambda: only_votes_are_missing(crew, "preparation"), seconds=60)
+        crew.vote("lead", "go", "")
+        everybody_else_votes_go(crew)
+        crew.until("phase 1 is asked for", crew.advance, seconds=20)
+        crew.until("phase 1 waits for votes", lambda: only_votes_are_missing(crew, "shadow"), seconds=90)
+        everybody_else_votes_go(crew)
+
+        page = open_as_lead(browser, system)
+        expect(page.get_by_test_id("phase")).to_contain_text("Parallel deployment")
+        page.get_by_test_id("vote-go").check()
+        page.get_by_test_id("cast-vote").click()
+        expect(page.get_by_test_id("gate-consensus")).to_contain_text("6 of 6 say go")
+        page.get_by_test_id("advance").and_(page.locator("[type=submit]")).click(timeout=20_000)
+
+        expect(page.get_by_test_id("phase")).to_contain_text("Canary 10 %", timeout=20_000)
+        expect(page.get_by_test_id("split-asked")).to_have_text(re.compile(r"10\s%"))
+        expect(page.get_by_test_id("split-acknowledged")).to_have_text(re.compile(r"10\s%"))
+        expect(page.get_by_test_id("split-observed")).to_have_text(re.compile(r"[1-9]\d?\.\d\s%"), timeout=20_000)
+
+        page.get_by_test_id("open-rollback").first.click()
+        page.get_by_test_id("rollback-submit").click()
+        expect(page.get_by_test_id("rollback-dialog")).to_contain_text("Say why, in a few words.")
+        page.get_by_test_id("rollback-reason").fill("motor faults at site B")
+        page.get_by_test_id("rollback-submit").click()
+
+        expect(page.get_by_test_id("phase")).to_contain_text("Parallel deployment", timeout=20_000)
+        expect(page.get_by_test_id("split-observed")).to_have_text(re.compile(r"^0\.0\s%"), timeout=20_000)
+        expect(page.get_by_test_id("last-rollback")).to_contain_text("motor faults at site B")
+        expect(page.get_by_test_id("rollback-seconds")).to_have_text(re.compile(r"0\.\d+\ss"))
+
+    seen = read_ledger(ledger)
+    assert seen.failures == 0
+    assert seen.acknowledged_by_new > 0
