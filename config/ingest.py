@@ -15,7 +15,8 @@ from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
 from teleop.rules.reading import read_operation
 
-configure(logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=not os.environ.get("DEBUG")))
+_debugging = os.environ.get("DEBUG", "").strip().lower() in {"1", "true", "yes", "on"}
+configure(logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_json=not _debugging))
 
 _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
 _packages = Path(os.environ.get("STATE_DIR", Path(__file__).resolve().parent.parent / "var")) / "packages"

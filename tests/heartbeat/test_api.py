@@ -178,9 +178,7 @@ class TestTheCountOfRobotsInBothSystems:
         assert counted["match"] is False
         assert counted["reason"] == "legacy has 3 rows, new has 0"
 
-    def test_is_unknown_when_legacy_cannot_be_asked(
-        self, client: Client, settings: Settings, free_port: int
-    ) -> None:
+    def test_is_unknown_when_legacy_cannot_be_asked(self, client: Client, settings: Settings, free_port: int) -> None:
         settings.LEGACY_URL = f"http://127.0.0.1:{free_port}"
 
         answer = client.get("/api/v2/validation/robot-count")
