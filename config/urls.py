@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
+from migration.exposition import metrics
 from migration.rules.voting import Role
 
 urlpatterns = [
@@ -20,6 +21,6 @@ urlpatterns = [
     path("api/v2/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/v2/", include("migration.api.urls")),
     path("api/v2/", include("heartbeat.api.urls")),
-    path("", include("django_prometheus.urls")),
+    path("metrics", metrics, name="metrics"),
     path("", include("dashboard.urls")),
 ]

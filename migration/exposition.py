@@ -121,14 +121,14 @@ def _heartbeats() -> Iterator[Metric]:
     up = GaugeMetricFamily("lekiwi_ingest_up", "Whether the ingest's own metrics could be read")
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{settings.INGEST_PORT}/metrics", timeout=1.0) as answer:
-            text = answer.read().decode()
-    except OSError as error:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+    except (OSError, ValueError) as error:
         log.warning("metrics.no_ingest", error=str(error))
         up.add_metric([], 0)
         yield up
         return
     up.add_metric([], 1)
     yield up
-    for family in text_string_to_metric_families(text):
+    for family in families:
         if family.name.startswith("lekiwi_heartbeat_"):
             yield family

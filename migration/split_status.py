@@ -1,47 +1,52 @@
 """The split as a fact: asked by the route file, acknowledged by every proxy, observed in live traffic."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from migration import routing, traffic
 from migration.drivers.errors import RouteError
-from migration.drivers.route_file import Routed
+from migration.drivers.latch import Latch
 from migration.models import PhaseRun
+from migration.rules.observing import contradiction
+
+IN_LINE = "asked, acknowledged and observed are in line"
 
 
-def split(run: PhaseRun, flow: traffic.Flow | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Asked by the route file, acknowledged by every proxy, observed in live traffic."""
-    observed = flow.new_percent if flow else None
-    empty = {"version": None, "proxies": [], "acknowledged": None, "acknowledged_count": 0, "in_line": False}
+def split(run: PhaseRun, now: datetime, width: timedelta) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The three marks of the split and the latch. `observed` looks at most `width` back, and never before the route.
+
+    What was not measured under the route in force is None: a share from before a rollback would be a wish.
+    """
     try:
         file = routing.route_file()
         routed, latched = file.read(), file.latched()
     except RouteError as error:
-        return {"asked": run.phase.percent, "observed": observed, "sentence": str(error), **empty}, None
+        unknown = {"version": None, "proxies": [], "acknowledged": None, "acknowledged_count": 0, "observed": None}
+        return {"asked": run.phase.percent, "in_line": False, "sentence": str(error), **unknown}, None
+    flow = traffic.after(routed.at, now, width)
     answers = routing.acknowledgements(routed.version)
     late = [answer["name"] for answer in answers if not answer["acknowledged"]]
-    latch = None
-    if latched:
-        at = latched.at if isinstance(latched.at, str) else latched.at.isoformat()
-        latch = {"because": latched.because, "by": latched.by, "at": at}
+    trouble = _trouble(late, routed.version, routed.plan.percent, flow)
     return {
         "asked": routed.plan.percent,
         "acknowledged": None if late else routed.plan.percent,
-        "observed": observed,
+        "observed": flow.new_percent if flow else None,
         "version": routed.version,
         "proxies": answers,
         "acknowledged_count": len(answers) - len(late),
-        "in_line": not late and _contradiction(routed, flow) is None,
-        "sentence": _split_sentence(routed, late, flow),
-    }, latch
+        "in_line": trouble is None,
+        "sentence": trouble or IN_LINE,
+    }, _told(latched)
 
 
-def _contradiction(routed: Routed, flow: traffic.Flow | None) -> str | None:
-    if flow is None:
-        return "no live traffic was measured lately"
-    return routing.contradiction(routed.plan.percent, flow.owned("new"), flow.owned("legacy"))
-
-
-def _split_sentence(routed: Routed, late: list[str], flow: traffic.Flow | None) -> str:
+def _trouble(late: list[str], version: int, percent: int, flow: traffic.Flow | None) -> str | None:
+    """Why the three marks are not in line, or None."""
     if late:
-        return f"{', '.join(late)} does not run route {routed.version} yet"
-    return _contradiction(routed, flow) or "asked, acknowledged and observed are in line"
+        return f"{', '.join(late)} does not run route {version} yet"
+    if flow is None or flow.new_percent is None:
+        return f"no live traffic was measured under route {version} yet"
+    return contradiction(percent, flow.owned("new"), flow.owned("legacy"))
+
+
+def _told(latch: Latch | None) -> dict[str, Any] | None:
+    return {"because": latch.because, "by": latch.by, "at": latch.at.isoformat()} if latch else None

@@ -28,7 +28,7 @@ def status(now: datetime | None = None) -> dict[str, Any]:
     alerts = list(Alert.objects.filter(closed_at=None))
     gates = _gates(run)
     shift = TrafficShift.objects.filter(state__in=TrafficShift.WAITING).first()
-    split, latch = split_now(run, flow)
+    split, latch = split_now(run, now, WINDOW)
     unguarded = _unguarded(guards)
     return {
         "at": now.isoformat(),

@@ -179,6 +179,15 @@ def since(moment: datetime) -> Flow | None:
     return between(first.totals, latest.totals, (latest.at - first.at).total_seconds())
 
 
+def after(moment: datetime, now: datetime, width: timedelta) -> Flow | None:
+    """What happened in the latest `width`, but only from samples at or after `moment`; None without two of them."""
+    samples = TrafficSample.objects.filter(at__gte=max(moment, now - width))
+    first, latest = samples.order_by("at").first(), samples.order_by("-at").first()
+    if first is None or latest is None or first.pk == latest.pk:
+        return None
+    return between(first.totals, latest.totals, (latest.at - first.at).total_seconds())
+
+
 def latest_window(now: datetime, width: timedelta) -> Flow | None:
     """What happened in the latest `width`; None if the latest sample itself is older than that."""
     latest = TrafficSample.objects.order_by("-at").first()

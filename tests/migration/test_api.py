@@ -1,0 +1,145 @@
+"""The REST calls, as scripts and the autopilot make them."""
+
+import pytest
+from rest_framework.test import APIClient
+
+from migration.models import PhaseRun, Rollback, TrafficShift, Vote
+from migration.rules.voting import Role
+from tests.builders import person
+from tests.migration.installation import door, in_phase, installation  # noqa: F401
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
+
+API = "/api/v2/migration"
+
+
+def as_role(role: Role | None) -> APIClient:
+    client = APIClient()
+    client.force_login(person(role))
+    return client
+
+
+@pytest.fixture
+def lead() -> APIClient:
+    return as_role(Role.MIGRATION_LEAD)
+
+
+def test_a_stranger_is_asked_to_log_in():
+    assert APIClient().get(API).status_code in (401, 403)
+
+
+def test_a_viewer_sees_the_state_and_may_change_nothing(installation):
+    in_phase(installation, "canary_10")
+    viewer = as_role(None)
+
+    assert viewer.get(API).json()["phase"]["slug"] == "canary_10"
+    for path in ("advance", "votes", "rollbacks", "latch/release"):
+        assert viewer.post(f"{API}/{path}", {"reason": "x", "choice": "go"}, format="json").status_code == 403
+    assert not Vote.objects.exists()
+    assert installation.file.read().plan.percent == 10
+
+
+def test_a_tester_may_vote_but_neither_step_forward_nor_roll_back(installation):
+    in_phase(installation, "canary_10")
+    qa = as_role(Role.QA)
+
+    assert qa.post(f"{API}/votes", {"choice": "go"}, format="json").status_code == 201
+    assert qa.post(f"{API}/advance", {}, format="json").status_code == 403
+    assert qa.post(f"{API}/rollbacks", {"reason": "x"}, format="json").status_code == 403
+
+
+def test_a_step_that_waits_is_a_409_with_every_reason(installation, lead):
+    in_phase(installation, "canary_10")
+
+    answer = lead.post(f"{API}/advance", {}, format="json")
+
+    assert answer.status_code == 409
+    assert answer["content-type"] == "application/problem+json"
+    told = [reason.partition(":")[0] for reason in answer.json()["reasons"]]
+    assert {"Duration", "Performance", "Accuracy", "Monitoring", "Consensus"} <= set(told)
+    assert not TrafficShift.objects.exists()
+
+
+def test_a_rollback_answers_with_what_was_measured_and_is_recorded(installation, lead):
+    in_phase(installation, "canary_10")
+
+    answer = lead.post(f"{API}/rollbacks", {"reason": "motor faults"}, format="json")
+
+    told = answer.json()
+    assert (answer.status_code, told["state"], told["recorded"], told["to_percent"]) == (201, "observed", True, 0)
+    assert told["seconds"] > 0
+    assert Rollback.objects.get().actor == "migration_lead"
+    assert PhaseRun.objects.get(state="active").slug == "shadow"
+    assert lead.get(f"{API}/rollbacks").json()["results"][0]["reason"] == "motor faults"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("rollbacks", {}, "reason"),
+        ("rollbacks", {"reason": "   "}, "reason"),
+        ("rollbacks", {"reason": "x", "target": "mars"}, "target"),
+        ("votes", {}, "choice"),
+        ("votes", {"choice": "maybe"}, "choice"),
+        ("latch/release", {}, "reason"),
+    ],
+)
+def test_bad_input_names_the_field_and_changes_nothing(installation, lead, path, body, field):
+    in_phase(installation, "canary_10")
+    before = installation.file.read()
+
+    answer = lead.post(f"{API}/{path}", body, format="json")
+
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert installation.file.read() == before
+    assert not Vote.objects.exists()
+
+
+def test_releasing_without_a_latch_is_a_409(installation, lead):
+    in_phase(installation, "canary_10")
+
+    assert lead.post(f"{API}/latch/release", {"reason": "x"}, format="json").json()["detail"] == "nothing is latched"
+
+
+def test_the_status_never_shows_a_wish_as_a_fact(installation, lead):
+    in_phase(installation, "canary_10")
+    installation.envoy.stop()
+    try:
+        split = lead.get(API).json()["split"]
+    finally:
+        installation.envoy.start()
+
+    assert (split["asked"], split["acknowledged"], split["observed"], split["in_line"]) == (10, None, None, False)
+    assert split["sentence"].startswith("front-a does not run route")
+
+
+def test_health_is_503_with_the_reason_when_a_dependency_is_down(installation, settings):
+    assert APIClient().get("/api/v2/health").json()["dependencies"]["proxies"]["status"] == "healthy"
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    answer = APIClient().get("/api/v2/health")
+
+    assert answer.status_code == 503
+    assert [reason.partition(":")[0] for reason in answer.json()["reasons"]] == ["redis"]
+
+
+def test_metrics_tell_the_split_the_moves_and_both_systems(installation, lead):
+    in_phase(installation, "canary_10")
+    lead.post(f"{API}/rollbacks", {"reason": "motor faults"}, format="json")
+
+    text = APIClient().get("/metrics").content.decode()
+
+    assert 'lekiwi_migration_split_percent{mark="asked"} 0.0' in text
+    assert 'lekiwi_migration_rollbacks_total{state="observed",trigger="operator"} 1.0' in text
+    assert "lekiwi_ingest_up" in text
+    assert "django_http_requests_total_by_method_total" in text
+
+
+def test_django_admin_shows_history_and_lets_nobody_change_it(installation, client, admin_user):
+    in_phase(installation, "canary_10")
+    client.force_login(admin_user)
+
+    for model in ("phaserun", "trafficshift", "rollback", "vote", "auditentry", "gateresult", "pin", "alert"):
+        assert client.get(f"/admin/migration/{model}/").status_code == 200
+        assert client.get(f"/admin/migration/{model}/add/").status_code == 403
