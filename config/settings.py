@@ -183,6 +183,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout"
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_BEAT_SCHEDULE = {
     "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
+    "copy-deployments": {"task": "migration.copy_deployments", "schedule": 5.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")

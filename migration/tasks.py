@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from migration import comparing, pulses, shifting
+from migration import comparing, deployments, pulses, shifting
 
 
 @shared_task(name="migration.apply_shift")
@@ -15,6 +15,12 @@ def apply_shift(shift_id: int) -> None:
 def compare_rows() -> None:
     """Compare every row of both systems."""
     comparing.compare()
+
+
+@shared_task(name="migration.copy_deployments", expires=10)
+def copy_deployments() -> None:
+    """Take over what legacy has deployed."""
+    deployments.copy_from_legacy()
 
 
 @shared_task(name="migration.prove_worker", expires=5)

@@ -1,7 +1,7 @@
 """The marks that only the robots' door can set, and what they make of a request (DESIGN.md, "Words")."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 OWNER, FAILOVER, SHADOW = "owner", "failover", "shadow"
@@ -28,12 +28,13 @@ def marks_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | N
     role = SHADOW if b"x-shadow" in given else FAILOVER if side == "legacy" else OWNER
     text = given.get(b"x-request-id", b"")
     request_id = _identity(text) if text else uuid.uuid4()
-    forwarded = given.get(b"x-forwarded-for")
-    # The door appends the peer it saw, so the last address is the one that can be believed.
-    address = (
-        forwarded.rpartition(b",")[2].strip().decode("latin-1")[:64] if forwarded else (client[0] if client else "")
-    )
-    return Marks(role, side, request_id, text or str(request_id).encode(), address)
+    return Marks(role, side, request_id, text or str(request_id).encode(), _address(given, client))
+
+
+def _address(given: Mapping[bytes, bytes], client: tuple[str, int] | None) -> str:
+    """Where the robot called from, as the door saw it: a copy's `x-forwarded-for` ends with the door itself."""
+    seen = given.get(b"x-envoy-external-address") or given.get(b"x-forwarded-for", b"").rpartition(b",")[2]
+    return seen.strip().decode("latin-1")[:64] or (client[0] if client else "")
 
 
 def _identity(text: bytes) -> uuid.UUID:
