@@ -43,6 +43,7 @@ class Watchdog:
     tell: Callable[[Look], None] = lambda look: None
     _looks: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
     _judged_version: int | None = None
+    _looks_above: int = 0
     _slow_since: float | None = None
     _down_since: float | None = None
 
@@ -75,6 +76,7 @@ class Watchdog:
         began, earlier = self._looks[0]
         flow = traffic.between(traffic.nothing(), traffic.change(earlier, self._looks[-1][1]), now - began)
         new, legacy = flow.window("new"), flow.window("legacy")
+        self._looks_above = self._looks_above + 1 if new.error_share > self.matrix.rollback_share else 0
         is_slow = new.p99_milliseconds is not None and new.p99_milliseconds > self.matrix.slow_milliseconds
         is_down = new.requests > 0 and new.errors >= new.requests
         self._slow_since = (self._slow_since or now) if is_slow else None
@@ -82,6 +84,7 @@ class Watchdog:
         seen = Seen(
             new=new,
             legacy=legacy,
+            looks_above=self._looks_above,
             in_play=_can_go_back(routed.plan),
             slow_for_seconds=now - self._slow_since if self._slow_since else 0.0,
             down_for_seconds=now - self._down_since if self._down_since else 0.0,
@@ -98,6 +101,7 @@ class Watchdog:
     def _forget(self) -> None:
         while len(self._looks) > 1:
             self._looks.popleft()
+        self._looks_above = 0
         self._slow_since = self._down_since = None
 
 

@@ -39,6 +39,8 @@ class Matrix:
     down_patience_seconds: float = 300.0
     minimum_requests: int = 40
     minimum_errors: int = 5
+    #: a failure that has only begun looks small: above 1 % is believed at the second look, above 5 % at once
+    looks_to_believe: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Seen:
     #: whether anything can be taken back from `new`: it owns traffic, or hears copies
     in_play: bool
     slow_for_seconds: float = 0.0
+    #: how many looks in a row, this one included, saw more errors than the lower limit
+    looks_above: int = 0
     down_for_seconds: float = 0.0
 
 
@@ -88,7 +92,8 @@ def _wanted(seen: Seen, matrix: Matrix) -> Decision:
     told = f"{new.errors:,} of {new.requests:,} requests failed ({new.error_share:.1%})"
     if enough and new.error_share > matrix.emergency_share:
         return Decision(Action.EMERGENCY, "error_rate_5", f"new: {told}, above {matrix.emergency_share:.0%}")
-    if enough and new.error_share > matrix.rollback_share:
+    believed = seen.looks_above >= matrix.looks_to_believe
+    if enough and believed and new.error_share > matrix.rollback_share:
         return Decision(Action.PREVIOUS, "error_rate_1", f"new: {told}, above {matrix.rollback_share:.0%}")
     if seen.down_for_seconds > matrix.down_patience_seconds:
         return Decision(Action.PREVIOUS, "service_down", f"new has been down for {seen.down_for_seconds:.0f} s")

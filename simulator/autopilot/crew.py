@@ -24,15 +24,12 @@ class Crew:
 
     @classmethod
     def at(cls, site: str) -> "Crew":
-        """Log everybody in at this address (HTTP Basic, as scripts do)."""
-        return cls(
-            site,
-            {login: httpx.Client(base_url=site, auth=(login, f"{login}-demo"), timeout=10.0) for login in LOGINS},
-        )
+        """Log everybody in at this address, once, as a browser does: a password is slow to check."""
+        return cls(site, {login: _logged_in(site, login) for login in LOGINS})
 
     def status(self) -> dict[str, Any]:
         """The state of the migration."""
-        answer = self.clients[LEAD].get("/api/v2/migration")
+        answer = self.lead.get("/api/v2/migration")
         answer.raise_for_status()
         return dict(answer.json())
 
@@ -42,7 +39,7 @@ class Crew:
 
     def advance(self) -> dict[str, Any] | None:
         """Ask for the next phase as the lead. None while something stands in the way (409)."""
-        answer = self.clients[LEAD].post("/api/v2/migration/advance", json={"reason": "gates pass, votes are in"})
+        answer = self.lead.post("/api/v2/migration/advance", json={"reason": "gates pass, votes are in"})
         if answer.status_code == 409:
             return None
         answer.raise_for_status()
@@ -50,7 +47,7 @@ class Crew:
 
     def shift(self, number: int) -> dict[str, Any]:
         """One shift as it is now."""
-        answer = self.clients[LEAD].get(f"/api/v2/migration/shifts/{number}")
+        answer = self.lead.get(f"/api/v2/migration/shifts/{number}")
         answer.raise_for_status()
         return dict(answer.json())
 
@@ -84,6 +81,11 @@ class Crew:
                 raise TookTooLong(f"{what}: not within {seconds:.0f} s (last: {told})")
             time.sleep(every)
 
+    @property
+    def lead(self) -> httpx.Client:
+        """The migration lead."""
+        return self.clients[LEAD]
+
     def _post(self, login: str, path: str, body: dict[str, Any]) -> None:
         answer = self.clients[login].post(path, json=body)
         if answer.is_error:
@@ -93,9 +95,20 @@ class Crew:
         rows: list[dict[str, Any]] = []
         following: str | None = path
         while following:
-            answer = self.clients[LEAD].get(following)
+            answer = self.lead.get(following)
             answer.raise_for_status()
             page = answer.json()
             rows += page["results"]
             following = page["next"]
         return rows[::-1]
+
+
+def _logged_in(site: str, login: str) -> httpx.Client:
+    client = httpx.Client(base_url=site, timeout=10.0)
+    client.get("/login/").raise_for_status()
+    form = {"username": login, "password": f"{login}-demo", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
+    answer = client.post("/login/", data=form)
+    if answer.status_code != httpx.codes.FOUND:
+        raise RuntimeError(f"{login} cannot log in: {answer.status_code}")
+    client.headers["x-csrftoken"] = client.cookies["csrftoken"]
+    return client

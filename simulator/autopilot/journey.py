@@ -150,7 +150,7 @@ class Journey:
         return status if status["phase"]["slug"] == slug else None
 
     def _new_is_well(self) -> bool:
-        if self.crew.clients["lead"].get("/api/v2/health").status_code != 200:
+        if self.crew.lead.get("/api/v2/health").status_code != 200:
             return False
         new = self.crew.status()["systems"]["new"]
         return bool(new["requests"]) and new["error_percent"] == 0

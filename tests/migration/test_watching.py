@@ -6,7 +6,7 @@ WELL = Window(600, 0, 4.0)
 
 
 def seen(new: Window, legacy: Window = WELL, **more) -> Seen:
-    return Seen(new=new, legacy=legacy, in_play=more.pop("in_play", True), **more)
+    return Seen(**{"new": new, "legacy": legacy, "in_play": True, "looks_above": 2, **more})
 
 
 def test_a_healthy_system_is_left_alone():
@@ -19,6 +19,11 @@ def test_a_healthy_system_is_left_alone():
 )
 def test_more_than_one_percent_goes_back_a_phase_and_more_than_five_is_an_emergency(errors, action):
     assert decide(seen(Window(600, errors, 4.0))).action is action
+
+
+def test_a_failure_that_has_only_begun_is_looked_at_twice_but_a_gross_one_is_not():
+    assert decide(seen(Window(600, 12, 4.0), looks_above=1)).action is Action.NOTHING
+    assert decide(seen(Window(600, 60, 4.0), looks_above=1)).action is Action.EMERGENCY
 
 
 def test_a_handful_of_requests_moves_no_fleet():
