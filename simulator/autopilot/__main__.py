@@ -51,16 +51,13 @@ def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped
         crew.until("the last calls are counted", lambda: _counted_since(crew, finished), seconds=15)
     except TookTooLong as error:
         stopped_by = f"{stopped_by}; {error}" if stopped_by else str(error)
-    shadow_from = [
-        datetime.fromisoformat(stay.started_at).timestamp() for stay in journey.stays if stay.slug != "preparation"
-    ]
     return judge(
         Report(
             robots=len(accounts.read_ledger(ledger).by_robot),
             accounts=accounts.settle(
                 ledger,
                 database_url,
-                mirrored=[(shadow_from[0], finished)] if shadow_from else [],
+                mirrored=mirrored(journey, finished),
                 outage=journey.outage,
             ),
             journey=journey,
@@ -70,6 +67,14 @@ def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped
             stopped_by=stopped_by,
         )
     )
+
+
+def mirrored(journey: Journey, finished: float) -> list[tuple[float, float]]:
+    """When `new` was to hear copies, Unix time: in every stay but those in Preparation."""
+    began = [datetime.fromisoformat(stay.started_at).timestamp() for stay in journey.stays]
+    ended = [*began[1:], finished]
+    spans = zip(journey.stays, began, ended, strict=True)
+    return [(start, end) for stay, start, end in spans if stay.slug != "preparation"]
 
 
 def _counted_since(crew: Crew, moment: float) -> bool:
