@@ -22,7 +22,7 @@ from embedded.places import runtime_directory
 from embedded.postgres import Postgres
 from embedded.programs import Layout, Programs
 from embedded.redis import Redis
-from embedded.statedir import explain, open_state, reset, secret_key
+from embedded.statedir import explain, open_state, remember_logins, remembered_logins, reset, secret_key
 from embedded.supervisor import Program, Supervisor
 
 #: a week of a phase takes two minutes in the demo, twelve seconds on autopilot
@@ -42,6 +42,8 @@ class Demo:
         self.redis = Redis(state / "redis", self.layout.runtime)
         self.control: ControlServer | None = None
         self.logins: list[str] = []
+        #: the database is our own and held data before
+        self._same_data = False
         self._began = time.monotonic()
 
     def clear_the_way(self) -> None:
@@ -65,7 +67,6 @@ class Demo:
         self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
         await self.control.open()
         await self._prepare(programs)
-        await self._together("ingest, worker and beat", programs.on_the_database())
         await self._together("the doors", [programs.door()])
         robots = [programs.fleet()] if self.options.with_fleet else []
         with_robots = f" and {self.options.robots} robots" if robots else ""
@@ -113,6 +114,7 @@ class Demo:
             self.redis.prepare()
             starting.append(plain.redis(self.redis))
         if not database_url:
+            self._same_data = (self.postgres.data / "PG_VERSION").exists()
             self.postgres.prepare()
             starting.append(plain.postgres(self.postgres))
         await self._together("PostgreSQL and Redis", starting)
@@ -121,13 +123,25 @@ class Demo:
         return database_url or self.postgres.url, redis_url or self.redis.url
 
     async def _prepare(self, programs: Programs) -> None:
-        self.console.live("Bringing the database up to date, starting legacy, site and live …")
+        """Migrations, routes and logins, unless this very build did that to this very database before."""
         (self.layout.state / "staticfiles").mkdir(exist_ok=True)
+        build = plan.build_of_source()
+        if self._same_data and (self.layout.envoy_state / "routes" / "routes.json").exists():
+            self.logins = remembered_logins(self.layout.state, build)
+        if self.logins:
+            await self._together(
+                "both systems, site, live, worker and beat",
+                [*programs.beside_preparation(), *programs.on_the_database()],
+            )
+            return
+        self.console.live("Bringing the database up to date, starting legacy, site and live …")
         async with asyncio.TaskGroup() as tasks:
             printed = tasks.create_task(self.supervisor.run(programs.preparation()))
             for program in programs.beside_preparation():
                 tasks.create_task(self.supervisor.add(program))
         self.logins = [line for line in printed.result().splitlines() if len(line.split()) == 3]
+        await self._together("ingest, worker and beat", programs.on_the_database())
+        remember_logins(self.layout.state, build, self.logins)
 
     async def _together(self, what: str, group: Sequence[Program]) -> None:
         self.console.live(f"Starting {what} …")

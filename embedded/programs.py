@@ -33,7 +33,7 @@ ROBOT_INTERVAL_SECONDS = 1
 #: 200 robots write 100 MB an hour; at the next start a ledger beyond this is set aside
 LEDGER_LIMIT_BYTES = 200_000_000
 #: the code whose change makes another build of `new`
-_BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static")
+_BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static", "requirements.txt")
 
 
 def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
@@ -74,8 +74,8 @@ def build_of_source() -> str:
         if named.returncode == 0:
             return named.stdout.strip()
     digest = hashlib.sha256()
-    for path in sorted(path for folder in _BUILD_OF for path in (ROOT / folder).rglob("*") if path.is_file()):
-        if "__pycache__" not in path.parts:
+    for path in sorted(path for name in _BUILD_OF for path in (ROOT / name, *(ROOT / name).rglob("*"))):
+        if path.is_file() and "__pycache__" not in path.parts:
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     return f"source-{digest.hexdigest()[:12]}"
 

@@ -1,6 +1,7 @@
 """The directory below which everything of one demo lives."""
 
 import errno
+import json
 import os
 import secrets
 import shutil
@@ -57,6 +58,22 @@ def secret_key(state: Path) -> str:
     except FileExistsError:
         pass
     return path.read_text()
+
+
+def remember_logins(state: Path, build: str, logins: list[str]) -> None:
+    """Note that everything is prepared for `build`, and the logins to tell next time."""
+    path = state / "prepared.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"build": build, "logins": logins}))
+
+
+def remembered_logins(state: Path, build: str) -> list[str]:
+    """Return the logins of a preparation for the same `build`; none when it must be done (again)."""
+    try:
+        told = json.loads((state / "prepared.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return []
+    return list(told["logins"]) if told["build"] == build else []
 
 
 def reset(state: Path, remove_postgres: Callable[[], None]) -> None:

@@ -50,6 +50,7 @@ _start_services()
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
 os.environ["SECRET_KEY"] = "only-for-tests"
 os.environ["STATE_DIR"] = str(_state / "state")
+(_state / "state" / "staticfiles").mkdir(parents=True, exist_ok=True)
 for _name in ("ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "MIGRATION_TIME_SCALE", "DEBUG"):
     os.environ.pop(_name, None)
 

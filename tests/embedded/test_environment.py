@@ -6,29 +6,33 @@ from embedded import environment
 from embedded.environment import EnvironmentFailed, ensure
 
 
-def test_the_environment_is_made_once_and_again_only_when_the_requirements_change(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "requirements.txt").write_text("# nothing\n")
-    python = ensure(tmp_path, "requirements.txt")
-    assert python.exists()
-    assert "Making" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout whose environment was made."""
+    place = tmp_path_factory.mktemp("checkout")
+    (place / "requirements.txt").write_text("# nothing\n")
+    assert ensure(place, "requirements.txt").exists()
+    return place
 
-    ensure(tmp_path, "requirements.txt")
+
+def test_an_environment_is_used_again_until_the_requirements_change(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure(root, "requirements.txt")
     assert capsys.readouterr().out == ""
 
-    (tmp_path / "requirements.txt").write_text("# nothing yet\n")
-    ensure(tmp_path, "requirements.txt")
+    (root / "requirements.txt").write_text("# nothing yet\n")
+    ensure(root, "requirements.txt")
     told = capsys.readouterr().out
     assert "Installing requirements.txt" in told
     assert "Making" not in told
 
 
-def test_a_package_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("./no-such-package\n")
+def test_a_package_that_does_not_exist_is_named(root: Path) -> None:
+    (root / "wrong.txt").write_text("./no-such-package\n")
 
     with pytest.raises(EnvironmentFailed, match="no-such-package"):
-        ensure(tmp_path, "requirements.txt")
+        ensure(root, "wrong.txt")
 
 
 def test_a_folder_that_is_no_virtual_environment_is_not_deleted(tmp_path: Path) -> None:

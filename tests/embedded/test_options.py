@@ -8,7 +8,7 @@ import pytest
 from embedded import programs
 from embedded.errors import StartError
 from embedded.options import parse
-from embedded.statedir import explain, open_state, reset, secret_key
+from embedded.statedir import explain, open_state, remember_logins, remembered_logins, reset, secret_key
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,3 +88,13 @@ def test_a_place_that_may_not_be_written_is_told_with_the_remedy() -> None:
 
 def test_the_build_has_a_name_that_follows_the_code() -> None:
     assert programs.build_of_source() == programs.build_of_source() != ""
+
+
+def test_a_preparation_is_remembered_for_one_build_only(tmp_path: Path) -> None:
+    assert remembered_logins(tmp_path, "v1") == []
+
+    remember_logins(tmp_path, "v1", ["lead lead-demo migration_lead"])
+
+    assert remembered_logins(tmp_path, "v1") == ["lead lead-demo migration_lead"]
+    assert remembered_logins(tmp_path, "v2") == []
+    assert stat.S_IMODE((tmp_path / "prepared.json").stat().st_mode) == 0o600
