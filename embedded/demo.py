@@ -68,9 +68,9 @@ class Demo:
         await self.control.open()
         await self._prepare(programs)
         await self._together("the doors", [programs.door()])
-        robots = [programs.fleet()] if self.options.with_fleet else []
-        with_robots = f" and {self.options.robots} robots" if robots else ""
-        await self._together(f"watchdog, route agent{with_robots}", [*programs.guards(), *robots])
+        await self._together("watchdog and route agent", programs.guards())
+        if self.options.with_fleet:  # last: what it asks for would slow the others' start
+            await self._together(f"{self.options.robots} robots", [programs.fleet()])
         self.control.up = True
         return programs
 
