@@ -4,9 +4,12 @@ Changes of the split under load, then each system killed, stopped and made to an
 Baseline: the same robots talking to one system without the door, while it is killed.
 """
 
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,8 +51,8 @@ def main() -> int:
         stack.use_from_here()
         stack.control.stop("watchdog")  # it would roll back what is measured here
         ledger = stack.state / "benchmark-ledger"
-        with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger):
-            robots = Robots(ledger)
+        with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger) as process:
+            robots = Robots(ledger, process)
             robots.wait_for(2 * ROBOTS)
             change(measured, robots)
             fault(measured, robots, stack)
@@ -63,8 +66,9 @@ def main() -> int:
 class Robots:
     """What the robots have seen so far, from their ledger."""
 
-    def __init__(self, ledger: Path) -> None:
+    def __init__(self, ledger: Path, process: subprocess.Popen[bytes]) -> None:
         self._reader = LedgerReader(ledger)
+        self._process = process
 
     def requests(self) -> int:
         """Requests that have ended."""
@@ -73,6 +77,15 @@ class Robots:
     def failures(self) -> int:
         """Requests that a robot saw fail."""
         return self._reader.update().failures
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let no robot speak in this block, so that two counters can be read as of the same moment."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def wait_for(self, requests: int, seconds: float = 60.0) -> None:
         """Wait until this many requests have ended."""
@@ -143,25 +156,47 @@ def fault(measured: Measured, robots: Robots, stack: Stack) -> None:
         measured.faults[f"SIGSTOP {system} at 50 %"] = robots.during(stopped)
         settle(stack)
         measured.faults[f"500s of {system} at 50 %"] = robots.during(
-            lambda system=system, process=process: inject(measured, stack, system, process)
+            lambda system=system, process=process: inject(measured, robots, stack, system, process)
         )
         control.start(process)
         settle(stack)
 
 
-def inject(measured: Measured, stack: Stack, system: str, process: str) -> None:
-    """Let a stand-in answer 500 in the system's place, and compare its own count with what the proxy counted."""
+def inject(measured: Measured, robots: Robots, stack: Stack, system: str, process: str) -> None:
+    """Let a stand-in answer 500 in the system's place, and compare its own count with what the proxy counted.
+
+    Both are read while the robots are held still, before and after: what was refused while the stand-in took the
+    system's place is in neither.
+    """
     from migration import routing, traffic
 
     port = stack.ports["INGEST_PORT" if system == "new" else "LEGACY_PORT"]
-    before, _ = routing.read_counters()
+
+    def read() -> tuple[int, dict[str, Any]]:
+        with robots.silent():
+            answered = _answered(port)
+            while answered != (now := _quietly(port)):
+                answered = now
+            counters, _ = routing.read_counters()
+            return answered, counters
+
     stack.control.replace(process, failing(port))
+    earlier, before = read()
     time.sleep(FAULT_SECONDS)
-    answered = sum(count for call, count in counted(port).items() if not call.endswith("/health"))
-    time.sleep(0.5)  # the proxy publishes its statistics every 0.25 s
-    after, _ = routing.read_counters()
+    later, after = read()
     flow = traffic.between(traffic.nothing(), traffic.change(before, after), FAULT_SECONDS)
-    measured.injected[system] = (answered, flow.served(system).errors)
+    measured.injected[system] = (later - earlier, flow.served(system).errors)
+
+
+def _quietly(port: int) -> int:
+    """As `_answered`, once everything under way has had time to end."""
+    time.sleep(0.3)
+    return _answered(port)
+
+
+def _answered(port: int) -> int:
+    """How many 500s the stand-in has given to robots' calls."""
+    return sum(count for call, count in counted(port).items() if not call.endswith("/health"))
 
 
 def settle(stack: Stack) -> None:
@@ -177,8 +212,8 @@ def settle(stack: Stack) -> None:
 def without_a_door(stack: Stack) -> tuple[int, int]:
     """The baseline: robots that talk to legacy itself while it is killed and started again."""
     ledger = stack.state / "baseline-ledger"
-    with fleet(stack.url("LEGACY_PORT"), BASELINE_ROBOTS, ledger):
-        robots = Robots(ledger)
+    with fleet(stack.url("LEGACY_PORT"), BASELINE_ROBOTS, ledger) as process:
+        robots = Robots(ledger, process)
         robots.wait_for(2 * BASELINE_ROBOTS)
 
         def killed() -> None:

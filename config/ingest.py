@@ -1,6 +1,6 @@
 """The ingest process (uvicorn, 8011): robots' calls, without Django's request machinery.
 
-`uvicorn config.ingest:application --port 8011`
+`uvicorn config.ingest:application --http heartbeat.ingest.protocol:JoinedWrites --port 8011`
 """
 
 import os

@@ -62,7 +62,6 @@ ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
 
 # --- Django -----------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

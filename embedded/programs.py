@@ -183,7 +183,8 @@ class Programs:
 
     def on_the_database(self) -> list[Program]:
         """The new system and the workers. It must answer before the doors open: Envoy would eject it."""
-        ingest = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
+        ingest = ["-m", "uvicorn", "config.ingest:application", "--http", "heartbeat.ingest.protocol:JoinedWrites"]
+        ingest += ["--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
         ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
         celery = ["-m", "celery", "-A", "config"]
         worker = [*celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"]

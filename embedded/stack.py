@@ -85,12 +85,12 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
 
 
 @contextmanager
-def fleet(door: str, robots: int, ledger: Path) -> Iterator[None]:
-    """Robots that speak once a second until the block ends."""
+def fleet(door: str, robots: int, ledger: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Robots that speak once a second until the block ends; yields their process."""
     command = [sys.executable, "-m", "simulator.fleet", "--door", door, "--robots", str(robots), "--interval", "1"]
     process = subprocess.Popen([*command, "--ledger", str(ledger)], cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=20)
