@@ -20,7 +20,9 @@ def steps() -> dict[str, list[str]]:
         "types": [str(programs / "mypy")],
         "layers": [str(programs / "lint-imports")],
         "migrations": [sys.executable, "-W", "ignore", "manage.py", "makemigrations", "--check", "--dry-run"],
-        "tests": [sys.executable, "-m", "pytest"],
+        # Most tests wait for processes more than they compute; those marked `alone` measure, or fill the machine.
+        "tests": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"],
+        "tests that need the machine alone": [sys.executable, "-m", "pytest", "-m", "alone"],
     }
 
 

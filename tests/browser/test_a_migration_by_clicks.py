@@ -10,7 +10,7 @@ from embedded.stack import Stack, fleet, running
 from simulator.autopilot.crew import LOGINS, Crew
 from simulator.ledger import read_ledger
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.alone, pytest.mark.timeout(240)]
 
 ROBOTS = 300
 #: a week of a phase takes two seconds; requests and robots are counted in real time all the same

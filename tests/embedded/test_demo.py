@@ -19,6 +19,8 @@ from embedded.places import runtime_directory
 from embedded.postgres import Postgres
 from embedded.programs import any_ports
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 #: far more than it takes: the machine may be busy with other things
 UP_SECONDS = 90

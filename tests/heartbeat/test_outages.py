@@ -21,6 +21,8 @@ from tests.heartbeat.running import eventually, ingest, manage, status_of, unrea
 #: the door gives a try one second; whoever answers later is not heard
 DOOR_SECONDS = 1.0
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[Postgres]:

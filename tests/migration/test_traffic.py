@@ -1,6 +1,7 @@
 import pytest
 
-from migration import traffic
+from migration import sampling, traffic
+from migration.models import TrafficSample
 from tests.builders import NOW, sample, seconds
 
 
@@ -70,3 +71,15 @@ def test_a_series_has_at_most_its_points_and_nothing_where_nothing_was_measured(
 
     assert 4 <= len(drawn) <= 6
     assert all(point["new_error_percent"] == 0 and point["legacy_error_percent"] is None for point in drawn)
+
+
+@pytest.mark.django_db
+def test_samples_are_thinned_out_as_they_age():
+    for number in range(240):
+        sample(NOW + seconds(number))
+    sample(NOW + seconds(7_000))
+
+    sampling.prune(NOW + seconds(7_001))
+
+    assert 4 <= TrafficSample.objects.filter(at__lt=NOW + seconds(240)).count() <= 5
+    assert TrafficSample.objects.filter(at=NOW + seconds(7_000)).exists()
