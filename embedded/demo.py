@@ -22,7 +22,15 @@ from embedded.places import runtime_directory
 from embedded.postgres import Postgres
 from embedded.programs import Layout, Programs
 from embedded.redis import Redis
-from embedded.statedir import explain, open_state, remember_logins, remembered_logins, reset, secret_key
+from embedded.statedir import (
+    explain,
+    open_state,
+    remember_logins,
+    remembered_logins,
+    reset,
+    secret_key,
+    write_environment,
+)
 from embedded.supervisor import Program, Supervisor
 
 #: a week of a phase takes two minutes in the demo, twelve seconds on autopilot
@@ -63,6 +71,7 @@ class Demo:
         scale = AUTOPILOT_TIME_SCALE if self.options.autopilot else DEMO_TIME_SCALE
         env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale)
         programs = Programs(self.layout, env)
+        write_environment(self.layout.environment_file, {name: env[name] for name in sorted(plan.COMMANDS_NEED)})
         told = {name: env[name] for name in sorted(env) if name in _TOLD or name in plan.PORTS}
         self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
         await self.control.open()
@@ -96,6 +105,7 @@ class Demo:
             f"  robots' door  {door}/",
             f"  legacy        {self.layout.url('LEGACY_PORT')}/",
             f"  data, logs    {self.layout.state}, {self.layout.state / 'log'}",
+            f'  commands      . {self.layout.environment_file} && scripts/universal_rollback.sh emergency "why" --yes',
             f"  control       python -m embedded.control --socket {self.layout.control_socket} status",
             "Logins (login, password, role):",
             *(f"  {line}" for line in self.logins),

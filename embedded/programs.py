@@ -32,6 +32,12 @@ PORTS: Mapping[str, tuple[str, int]] = {
 ROBOT_INTERVAL_SECONDS = 1
 #: 200 robots write 100 MB an hour; at the next start a ledger beyond this is set aside
 LEDGER_LIMIT_BYTES = 200_000_000
+#: what `manage.py` and the scripts need to act on a running demo
+COMMANDS_NEED = {
+    *PORTS,
+    *("ALERT_PIPELINE", "DATABASE_URL", "ENVOY_STATE_DIR", "LEGACY_RESTART_COMMAND", "LEGACY_URL", "NEW_BUILD"),
+    *("MIGRATION_TIME_SCALE", "PROXIES", "REDIS_URL", "ROBOT_INTERVAL_SECONDS", "SECRET_KEY", "SPOOL_DIR", "STATE_DIR"),
+}
 #: the code whose change makes another build of `new`
 _BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static", "requirements.txt")
 
@@ -103,6 +109,11 @@ class Layout:
     def envoy_state(self) -> Path:
         """Route file, pins and latch."""
         return self.state / "envoy"
+
+    @property
+    def environment_file(self) -> Path:
+        """What a shell reads to run commands on this system."""
+        return self.state / "env"
 
     def url(self, variable: str) -> str:
         """The address of the port that `variable` names."""

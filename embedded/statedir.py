@@ -4,8 +4,9 @@ import errno
 import json
 import os
 import secrets
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from embedded.errors import StartError
@@ -82,3 +83,11 @@ def reset(state: Path, remove_postgres: Callable[[], None]) -> None:
     for entry in state.iterdir():
         if entry.name not in _KEPT:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def write_environment(path: Path, variables: Mapping[str, str]) -> None:
+    """Write what a shell needs to run commands on this system. It holds the secret key, so only its owner reads it."""
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.writelines(lines)
