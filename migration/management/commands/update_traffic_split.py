@@ -56,8 +56,8 @@ class Command(RunbookCommand):
     def _forward(self, percent: int, reason: str) -> None:
         following = next_phase(advancing.active_run().phase)
         if following is None or following.percent != percent:
-            name = f"{following.percent} %" if following else "nothing"
-            raise not_done(f"refused: the next step is {name}, and {percent} % is beyond it")
+            name = f"{following.name} ({following.percent} %)" if following else "nothing"
+            raise not_done(f"refused: the next step is {name}, and {percent} % is not it")
         try:
             shift = advancing.advance(actor=Actor.on_this_host(), reason=reason)
         except Refused as error:
