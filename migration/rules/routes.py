@@ -25,14 +25,13 @@ _V2_PATHS = ({"path": "/api/v2/heartbeat"}, {"path": "/api/v2/heartbeats"}, {"pr
 _ROBOT_SOCKET = {"prefix": "/ws/robot/"}
 #: what operators and tools call of legacy, once `new` answers it: the list keeps the rest of the site out
 _OPERATOR_PATHS: tuple[Json, ...] = (
-    {"path": "/health"},
-    {"path": "/robots"},
-    {"path": "/robots/count"},
-    {"path": "/deployments"},
-    *({"path_separated_prefix": f"/api/{name}"} for name in ("robots", "robot", "fleet", "deployments", "download")),
-    *({"path_separated_prefix": f"/api/{name}"} for name in ("rollback", "discovery", "check-update")),
+    *({"path": f"/{name}"} for name in ("health", "health/", "robots", "robots/count", "deployments")),
+    # Below /api/ legacy answers whatever is asked, in its own words; v2 and its like have a digit or are named above.
+    # Letters alone: an escaped letter is none, so no spelling of /api/v2 gets through.
+    {"safe_regex": {"regex": "/api/[a-z-]+(/.*)?"}},
     *({"path": f"/{name}"} for name in ("docs", "redoc", "openapi.json")),
 )
+_NOT_OPERATORS: tuple[Json, ...] = ({"path_separated_prefix": "/api/validation"},)
 #: the simulator's controls in any spelling: what legacy decodes must not slip past a plain comparison
 _SIMULATOR = r"(?i)/+(_|%5f)(s|%73)(i|%69)(m|%6d)((/|;|%2f|%3b|%3f).*)?"
 _OTHER_SIDE = {Side.NEW: Side.LEGACY, Side.LEGACY: Side.NEW}
@@ -203,7 +202,8 @@ def _operators(plan: RoutePlan) -> list[Json]:
     if plan.operators is Side.LEGACY:
         return [_socket("legacy_plain", {"path": "/ws"}), _to("legacy_plain", {"prefix": "/"}, timeout="60s")]
     known = [_to("site", match, timeout="60s") for match in _OPERATOR_PATHS]
-    return [_socket("site", {"path": "/ws"}), *known, _answer({"prefix": "/"}, 404, {"detail": "Not Found"})]
+    kept_out = [_answer(match, 404, {"detail": "Not Found"}) for match in (*_NOT_OPERATORS, {"prefix": "/"})]
+    return [_socket("site", {"path": "/ws"}), *kept_out[:-1], *known, kept_out[-1]]
 
 
 def _to(cluster: str, match: Json, **route: Any) -> Json:

@@ -23,6 +23,7 @@ class NewSystem:
     """One of its processes, reset through its database."""
 
     repeats_the_nan_fault = False
+    may_meet_a_closed_connection = False
 
     def __init__(self, base_url: str, database_url: str) -> None:
         self.base_url = base_url

@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from migration.rules.plans import RoutePlan
+from tests.contract.door import behind_the_door
 from tests.contract.new_system import new_by_ingest, new_by_site
 from tests.contract.packages import Deployment
-from tests.contract.wire import Request, send
+from tests.contract.wire import Answer, Request, send
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +28,8 @@ class SystemUnderTest(Protocol):
 
     base_url: str
     repeats_the_nan_fault: bool
+    #: legacy closes its connection after a failure of its own; a proxy that sends on it at that moment answers 503
+    may_meet_a_closed_connection: bool
 
     def reset(self, deployments: Sequence[Deployment]) -> None:
         """Forget all robots and hold exactly these deployments, in this order, with their packages.
@@ -34,10 +38,19 @@ class SystemUnderTest(Protocol):
         """
 
 
+def ask(system: SystemUnderTest, request: Request) -> Answer:
+    """Send a request; a read that met a closed connection is sent again, as an operator would."""
+    answer = send(system.base_url, request)
+    if answer.status == 503 and request.method == "GET" and system.may_meet_a_closed_connection:
+        return send(system.base_url, request)
+    return answer
+
+
 class SimulatedLegacy:
     """The legacy server of `simulator/`, reset through its control endpoint."""
 
     repeats_the_nan_fault = True
+    may_meet_a_closed_connection = False
 
     def __init__(self, base_url: str, packages: Path) -> None:
         self.base_url = base_url
@@ -79,6 +92,8 @@ SYSTEMS: dict[str, Callable[[Path], AbstractContextManager[SystemUnderTest]]] = 
     "simulated-legacy": simulated_legacy,
     "new-ingest": new_by_ingest,
     "new-site": new_by_site,
+    "door-legacy": behind_the_door(simulated_legacy, RoutePlan.preparation()),
+    "door-new": behind_the_door(simulated_legacy, RoutePlan.split(100)),
 }
 # A proxy tidies up paths such as `//api/robots` before the system sees them.
-BEHIND_A_PROXY: frozenset[str] = frozenset()
+BEHIND_A_PROXY: frozenset[str] = frozenset({"door-legacy", "door-new"})

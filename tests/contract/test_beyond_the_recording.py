@@ -9,7 +9,7 @@ import pytest
 from tests.contract.comparing import Comparison, Difference
 from tests.contract.more_requests import MORE_SCENARIOS, Scenario
 from tests.contract.packages import Deployment, with_own_packages
-from tests.contract.systems import BEHIND_A_PROXY, SYSTEMS, SystemUnderTest
+from tests.contract.systems import BEHIND_A_PROXY, SYSTEMS, SystemUnderTest, ask
 from tests.contract.wire import Answer, send
 
 HEADERS = ("content-type", "allow", "location", "vary", "content-disposition", "accept-ranges", "content-range")
@@ -32,6 +32,16 @@ GAPS = {
         "new-site",
         "content type 'multipart/form-data; boundary=x'",
     ): "daphne's Twisted refuses what is no multipart body",
+    **{
+        (door, scenario): reason
+        for door in BEHIND_A_PROXY
+        for scenario, reason in (
+            ("id 'nul\\x00id'", "the door answers 400 to an escaped NUL in a path"),
+            ("odd downloads", "the door answers 400 to an escaped NUL in a path"),
+            ("id '..'", "the door resolves .. in a path"),
+        )
+    },
+    ("door-new", "GET /health%2F"): "the door's list of operators' calls is compared before anything is decoded",
 }
 
 
@@ -60,7 +70,7 @@ def test_it_is_answered_as_legacy_would(
     comparison = Comparison(known_ids=frozenset(deployment.row["id"] for deployment in deployments))
 
     for number, request in enumerate(scenario.steps, start=1):
-        expected, actual = send(reference.base_url, request), send(system.base_url, request)
+        expected, actual = send(reference.base_url, request), ask(system, request)
 
         if expected.status >= 500 and not system.repeats_the_nan_fault:
             # Legacy falls over what it cannot write as JSON; nobody else may.

@@ -9,8 +9,8 @@ import pytest
 
 from tests.contract.comparing import Comparison, Difference
 from tests.contract.packages import package_of, with_own_packages
-from tests.contract.systems import SystemUnderTest
-from tests.contract.wire import Answer, Request, send
+from tests.contract.systems import SystemUnderTest, ask
+from tests.contract.wire import Answer, Request
 
 SCENARIOS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "exchanges.json").read_text())
 NAN_READS = "NaN in health, then reads"
@@ -28,7 +28,7 @@ def test_a_recorded_scenario_is_answered_as_legacy_did(system: SystemUnderTest, 
     comparison = Comparison(known_ids=frozenset(deployment.row["id"] for deployment in deployments))
 
     for number, step in enumerate(scenario["steps"], start=1):
-        answer = send(system.base_url, Request.recorded(step["request"]))
+        answer = ask(system, Request.recorded(step["request"]))
 
         expected = _without_the_nan_fault(scenario["name"], number, step["response"], system)
         try:

@@ -301,3 +301,31 @@ def test_a_robot_cannot_tell_the_door_from_its_system(door):
 
     assert answer.headers["server"] == "stub"
     assert not [name for name in answer.headers if name.startswith("x-envoy")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/admin/",
+        "//admin/",
+        "/api/v2/robots",
+        "/api/%76%32/robots",
+        "/api/%762/robots",
+        "/api/V2/robots",
+        "/api/robots/../v2/robots",
+        "/api//v2/robots",
+        "/api/validation/robot-count",
+        "/metrics",
+        "/login/",
+        "/",
+    ],
+)
+def test_when_everything_has_moved_only_legacys_calls_reach_the_site(door, path):
+    door.route(RoutePlan.split(100))
+    door.site.forget()
+
+    answer = door.call("GET", path)
+
+    assert answer.status == 404
+    assert door.site.heard() == []
+    assert door.call("GET", "/api/info").system == "new"
