@@ -64,10 +64,17 @@ def test_every_500_of_a_system_is_seen_though_no_robot_saw_one(door, sick, well,
     system = getattr(door, sick)
     system.behave(status=500)
 
+    copies = sum(door.file.read().plan.owner_of(robot).side != sick for robot in ROBOTS)
     answers = door.beats(ROBOTS, workers=20)
-    primaries = counters(door).mirrored_to[sick]
-    seen = wait_for(lambda: (c := counters(door)) and getattr(c, sick).shadow.requests == primaries and c)
 
+    def complete() -> Counters | None:
+        """The counters, once they hold everything that the stub has told of."""
+        seen = counters(door)
+        owner, shadow = getattr(seen, sick).owner, getattr(seen, sick).shadow
+        is_all = shadow.requests == copies and owner.errors == told(system, status=500, shadow=False)
+        return seen if is_all else None
+
+    seen = wait_for(complete)
     counted = getattr(seen, sick)
     assert {(answer.status, answer.system) for answer in answers.values()} == {(200, well)}
     assert counted.owner.errors == told(system, status=500, shadow=False)
