@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from migration import advancing, pulses, recording, routing, shifting
+from migration import advancing, alerting, pulses, recording, routing, shifting
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Alert, PhaseRun, TrafficShift
@@ -50,18 +50,9 @@ def _tend_route_file() -> None:
             raise
         log.error("routes.unreadable", error=str(error))
         routed = file.write(routing.plan_for(run.phase, pins()), because=f"repaired: {error}", by="route agent")
-    late = [answer for answer in routing.acknowledgements(routed.version) if not answer["acknowledged"]]
-    for answer in late:
-        Alert.objects.get_or_create(
-            name=f"proxy {answer['name']}",
-            closed_at=None,
-            defaults={
-                "severity": Alert.Severity.WARNING,
-                "sentence": f"{answer['name']} does not run route {routed.version}: {answer['reason']}",
-                "opened_at": system_clock().now(),
-            },
-        )
-    names = [f"proxy {answer['name']}" for answer in late]
-    Alert.objects.filter(name__startswith="proxy ", closed_at=None).exclude(name__in=names).update(
-        closed_at=system_clock().now()
-    )
+    late = {
+        answer["name"]: f"{answer['name']} does not run route {routed.version}: {answer['reason']}"
+        for answer in routing.acknowledgements(routed.version)
+        if not answer["acknowledged"]
+    }
+    alerting.tell_only("proxy ", late, severity=Alert.Severity.WARNING, at=system_clock().now())

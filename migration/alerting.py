@@ -1,5 +1,6 @@
 """Opening and closing alerts."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import structlog
@@ -23,6 +24,15 @@ def tell(name: str, sentence: str, *, severity: str, at: datetime) -> None:
     )
     if opened:
         log.warning("alert.opened", name=name, severity=severity, sentence=alert.sentence)
+
+
+def tell_only(prefix: str, sentences: Mapping[str, str], *, severity: str, at: datetime) -> None:
+    """Have exactly these alerts open among those whose name begins with `prefix`: what follows it → sentence."""
+    for name, sentence in sentences.items():
+        tell(f"{prefix}{name}", sentence, severity=severity, at=at)
+    for alert in Alert.objects.filter(name__startswith=prefix, closed_at=None):
+        if alert.name.removeprefix(prefix) not in sentences:
+            is_over(alert.name, at=at)
 
 
 def is_over(name: str, *, at: datetime) -> None:

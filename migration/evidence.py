@@ -13,12 +13,9 @@ from heartbeat.rules.liveness import offline_after_seconds
 from migration import traffic
 from migration.models import Comparison, PhaseRun, Pulse
 from migration.rules.gates import Compared, Guard, ServedByNew
-from migration.rules.sequential import Evidence
 
 #: how old the latest progress of each guard may be, seconds (DESIGN.md, invariant 11)
 GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0}
-
-NOTHING = Evidence(0, 0)
 
 
 def guards(now: datetime) -> list[Guard]:
@@ -30,9 +27,8 @@ def guards(now: datetime) -> list[Guard]:
     ]
 
 
-def served_by_new(run: PhaseRun, now: datetime) -> ServedByNew:
-    """What `new` answered since the run began, which robots moved, and how loaded its processes are."""
-    flow = traffic.since(run.evidence_from)
+def served_by_new(run: PhaseRun, flow: traffic.Flow | None, now: datetime) -> ServedByNew:
+    """What `new` answered in `flow` (since the run began), which robots moved, and how loaded its processes are."""
     robots = _moved(run, now)
     load = Pulse.objects.filter(name="watchdog").values_list("detail", flat=True).first() or {}
     if flow is None:
@@ -53,10 +49,9 @@ def served_by_new(run: PhaseRun, now: datetime) -> ServedByNew:
     )
 
 
-def compared(run: PhaseRun) -> Compared:
-    """The latest comparison of this run, and the mirror since it began."""
+def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
+    """The latest comparison of this run, and the mirror in `flow` (since the run began)."""
     latest = Comparison.objects.filter(at__gte=run.evidence_from, failure="").first()
-    flow = traffic.since(run.evidence_from)
     counts = flow.counts if flow else {}
     return Compared(
         rows=latest.rows if latest else 0,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from migration import evidence
+from migration import evidence, traffic
 from migration.checking import checks
 from migration.clock import Clock
 from migration.models import Alert, GateResult, PhaseRun
@@ -57,7 +57,8 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
         checked = checks()
         found.insert(0, Judged("checklist", gates.checklist(checked), {"checks": [list(check) for check in checked]}))
     else:
-        served, compared = evidence.served_by_new(run, now), evidence.compared(run)
+        flow = traffic.since(run.evidence_from)
+        served, compared = evidence.served_by_new(run, flow, now), evidence.compared(run, flow)
         found += [
             Judged("stability", _stability(clock, now), {"pipeline": settings.ALERT_PIPELINE}),
             Judged("performance", gates.performance(served), asdict(served)),

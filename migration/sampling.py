@@ -90,13 +90,8 @@ class Recorder:
         else:
             severity = Alert.Severity.WARNING if decision.action is Action.ALERT else Alert.Severity.CRITICAL
             alerting.tell("new", decision.sentence, severity=severity, at=now)
-        for name in look.silent:
-            alerting.tell(
-                f"silent {name}", f"{name} does not answer the watchdog", severity=Alert.Severity.CRITICAL, at=now
-            )
-        for alert in Alert.objects.filter(name__startswith="silent ", closed_at=None):
-            if alert.name.removeprefix("silent ") not in look.silent:
-                alerting.is_over(alert.name, at=now)
+        silent = {name: f"{name} does not answer the watchdog" for name in look.silent}
+        alerting.tell_only("silent ", silent, severity=Alert.Severity.CRITICAL, at=now)
 
 
 def prune(now: datetime) -> None:

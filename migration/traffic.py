@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import FloatField, Func, Min
 from django.db.models.functions import Extract
 
+from migration.drivers.statistics import Latency
 from migration.models import TrafficSample
 from migration.rules.gates import SLOW_MILLISECONDS
 from migration.rules.sequential import Evidence
@@ -57,18 +58,7 @@ class Served:
 
     def p99_milliseconds(self) -> float | None:
         """The 99th percentile, interpolated inside its bucket; None without a timed request."""
-        total = self.timed
-        if not total:
-            return None
-        wanted, low, below = 0.99 * total, 0.0, 0
-        for edge, count in sorted(((float(edge), count) for edge, count in self.buckets.items())):
-            if count >= wanted:
-                if edge == float("inf"):
-                    return low
-                inside = count - below
-                return low + (edge - low) * ((wanted - below) / inside if inside else 1.0)
-            low, below = edge, count
-        return low
+        return Latency({float(edge): count for edge, count in self.buckets.items()}).quantile_milliseconds(0.99)
 
 
 @dataclass(frozen=True, slots=True)
