@@ -43,6 +43,7 @@ _FIELDS = (
     "bucket",
     "status",
     "last_seen_at",
+    "expected_interval_seconds",
     "interval_seconds",
     "last_side",
     "health",
@@ -80,7 +81,7 @@ class Fleet:
 
 def fleet(now: datetime) -> Fleet:
     """Read every robot. Those without a bucket come last, as they are on the default side."""
-    rows = Robot.objects.order_by("bucket", "robot_id").values_list(*_FIELDS)
+    rows = Robot.objects.exclude(last_seen_at=None).order_by("bucket", "robot_id").values_list(*_FIELDS)
     return Fleet(tuple(_line(dict(zip(_FIELDS, row, strict=True)), now) for row in rows.iterator(chunk_size=2000)))
 
 
@@ -128,7 +129,7 @@ def columns(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
 
 
 def _line(row: dict[str, Any], now: datetime) -> Line:
-    interval = row["interval_seconds"] or settings.ROBOT_INTERVAL_SECONDS
+    interval = row["expected_interval_seconds"] or row["interval_seconds"] or settings.ROBOT_INTERVAL_SECONDS
     newest_is_v2 = row["last_v2_at"] is not None and row["last_v2_at"] == row["last_status_at"]
     report = read_operation(row["health"], row["payload"] if newest_is_v2 else None)
     return Line(

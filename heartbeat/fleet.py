@@ -34,10 +34,11 @@ class FleetSummary:
 
 _COUNTS = """
 SELECT kind, status, last_side,
-       CASE WHEN silent > expected * %(offline_after)s + %(offline_grace)s THEN 'offline'
+       CASE WHEN silent IS NULL THEN 'never'
+            WHEN silent > expected * %(offline_after)s + %(offline_grace)s THEN 'offline'
             WHEN silent > expected * %(late_after)s + %(late_grace)s THEN 'late' ELSE 'online' END AS liveness,
        count(*)
-FROM (SELECT kind, status, last_side, coalesce(interval_seconds, %(interval)s) AS expected,
+FROM (SELECT kind, status, last_side, coalesce(expected_interval_seconds, interval_seconds, %(interval)s) AS expected,
              extract(epoch FROM %(now)s - last_seen_at) AS silent FROM heartbeat_robot) AS robots
 GROUP BY 1, 2, 3, 4
 """
@@ -68,5 +69,6 @@ def fleet_summary(now: datetime) -> FleetSummary:
 
 
 def liveness_of(robot: Robot, now: datetime) -> Liveness:
-    """The liveness of one robot, by its own interval or the fleet's."""
-    return liveness(robot.last_seen_at, robot.interval_seconds or settings.ROBOT_INTERVAL_SECONDS, now)
+    """The liveness of one robot: by the interval an operator set, its own, or the fleet's."""
+    interval = robot.expected_interval_seconds or robot.interval_seconds or settings.ROBOT_INTERVAL_SECONDS
+    return liveness(robot.last_seen_at, interval, now)

@@ -19,7 +19,20 @@ CHUNK_ROWS = 1_000
 #: nobody may write state meanwhile; heartbeats that come are answered 503, and by the other system through the door
 _CLEAR = """
 LOCK TABLE heartbeat_robot, heartbeat_legacyrow IN ACCESS EXCLUSIVE MODE;
+CREATE TEMPORARY TABLE set_by_operators ON COMMIT DROP AS
+    SELECT key, robot_id, bucket, kind_by_id, enrolled_at, tags, expected_interval_seconds, grace_seconds
+    FROM heartbeat_robot
+    WHERE enrolled_at IS NOT NULL OR tags <> '{}' OR expected_interval_seconds IS NOT NULL OR grace_seconds IS NOT NULL;
 TRUNCATE heartbeat_robot, heartbeat_legacyrow RESTART IDENTITY;
+"""
+#: what operators set is not in the log; an enrolled robot that was never heard comes back by it alone
+_RESTORE = """
+INSERT INTO heartbeat_robot (key, robot_id, bucket, kind_by_id, enrolled_at, tags, expected_interval_seconds,
+                             grace_seconds)
+SELECT key, robot_id, bucket, kind_by_id, coalesce(enrolled_at, now()), tags, expected_interval_seconds, grace_seconds
+FROM set_by_operators
+ON CONFLICT (key) DO UPDATE SET enrolled_at = excluded.enrolled_at, tags = excluded.tags,
+    expected_interval_seconds = excluded.expected_interval_seconds, grace_seconds = excluded.grace_seconds
 """
 _COLUMNS = ", ".join(f'"{name}"' for name in LOGGED)
 _LOG = f"SELECT {_COLUMNS} FROM heartbeat_heartbeat ORDER BY received_at, id"
@@ -55,6 +68,7 @@ async def _rebuild(target: dict[str, Any]) -> int:
                     chunk = []
             if chunk:
                 heartbeats += await apply.fetchval(*zip(*map(columns_of, chunk), strict=True))
+            await database.execute(_RESTORE)
     finally:
         await database.close()
     return heartbeats

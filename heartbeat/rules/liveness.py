@@ -17,6 +17,8 @@ class Liveness(StrEnum):
     ONLINE = "online"
     LATE = "late"
     OFFLINE = "offline"
+    #: enrolled, and never heard
+    NEVER = "never"
 
 
 def late_after_seconds(interval_seconds: float) -> float:
@@ -29,8 +31,10 @@ def offline_after_seconds(interval_seconds: float) -> float:
     return interval_seconds * OFFLINE_AFTER_INTERVALS + OFFLINE_GRACE_SECONDS
 
 
-def liveness(last_seen_at: datetime, interval_seconds: float, now: datetime) -> Liveness:
-    """Judge a robot that speaks every `interval_seconds` and was last heard at `last_seen_at`."""
+def liveness(last_seen_at: datetime | None, interval_seconds: float, now: datetime) -> Liveness:
+    """Judge a robot that speaks every `interval_seconds` and was last heard at `last_seen_at`, or not yet."""
+    if last_seen_at is None:
+        return Liveness.NEVER
     silent_seconds = (now - last_seen_at).total_seconds()
     if silent_seconds > offline_after_seconds(interval_seconds):
         return Liveness.OFFLINE

@@ -128,7 +128,7 @@ def test_the_fleet_is_counted_by_kind_status_liveness_and_owner(reader: Client) 
     assert summary["total"] == 3
     assert summary["by_kind"] == {"lekiwi": 1, "xle": 1, "unknown": 1}
     assert summary["by_status"] == {"idle": 2, "failed": 1}
-    assert summary["by_liveness"] == {"online": 1, "late": 1, "offline": 1}
+    assert summary["by_liveness"] == {"online": 1, "late": 1, "offline": 1, "never": 0}
     assert summary["by_owner"] == {"new": 1, "legacy": 1, "unmarked": 1}
 
 
@@ -136,7 +136,7 @@ def test_an_empty_fleet_is_counted_too() -> None:
     summary = fleet_summary(datetime.now(UTC))
 
     assert summary.total == 0
-    assert dataclasses.asdict(summary)["by_liveness"] == {"online": 0, "late": 0, "offline": 0}
+    assert dataclasses.asdict(summary)["by_liveness"] == {"online": 0, "late": 0, "offline": 0, "never": 0}
 
 
 class TestTheCountOfRobotsInBothSystems:
