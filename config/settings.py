@@ -161,15 +161,23 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.BasicAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "heartbeat.api.schema.Described",
     "EXCEPTION_HANDLER": "migration.api.problems.answer",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["heartbeat.api.rendering.EscapingJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "heartbeat.api.rendering.Negotiation",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Lekiwi Heartbeat",
     "DESCRIPTION": "The heartbeat system and its migration control plane.",
     "VERSION": "2",
     "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v2",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "heartbeat.api.schema.complete",
+    ],
 }
 
 # --- Celery -----------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
+from heartbeat.api.problems import NothingHere
 from migration.exposition import metrics
 from migration.rules.voting import Role
 
+handler400 = "heartbeat.api.problems.bad_request"
+handler500 = "heartbeat.api.problems.server_error"
 urlpatterns = [
     path("admin/", admin.site.urls),
     path(
@@ -21,6 +24,7 @@ urlpatterns = [
     path("api/v2/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/v2/", include("migration.api.urls")),
     path("api/v2/", include("heartbeat.api.urls")),
+    re_path(r"^api/v2/", NothingHere.as_view()),
     path("metrics", metrics, name="metrics"),
     path("", include("dashboard.urls")),
 ]

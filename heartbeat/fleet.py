@@ -7,6 +7,8 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Case, DateTimeField, F, QuerySet, TextField, Value, When
+from django.db.models.functions import Coalesce, Extract
 
 from heartbeat.models import Robot
 from heartbeat.rules.liveness import (
@@ -66,6 +68,24 @@ def fleet_summary(now: datetime) -> FleetSummary:
             alive[state] += count
             owners[side or "unmarked"] += count
     return FleetSummary(now, sum(kinds.values()), dict(kinds), dict(statuses), dict(alive), dict(owners))
+
+
+def with_liveness(robots: QuerySet[Robot], now: datetime) -> QuerySet[Robot]:
+    """The robots with their `liveness` at `now` as a column, to show and to filter by; the same as `liveness_of`."""
+    interval = Coalesce("expected_interval_seconds", "interval_seconds", Value(settings.ROBOT_INTERVAL_SECONDS))
+    silent = Extract(Value(now, DateTimeField()) - F("last_seen_at"), "epoch")
+
+    def after(intervals: int, grace_seconds: float) -> F:
+        return F("_interval") * Value(float(intervals)) + Value(grace_seconds)
+
+    state = Case(
+        When(last_seen_at__isnull=True, then=Value(Liveness.NEVER.value)),
+        When(_silent__gt=after(OFFLINE_AFTER_INTERVALS, OFFLINE_GRACE_SECONDS), then=Value(Liveness.OFFLINE.value)),
+        When(_silent__gt=after(LATE_AFTER_INTERVALS, LATE_GRACE_SECONDS), then=Value(Liveness.LATE.value)),
+        default=Value(Liveness.ONLINE.value),
+        output_field=TextField(),
+    )
+    return robots.alias(_interval=interval, _silent=silent).annotate(liveness=state)
 
 
 def liveness_of(robot: Robot, now: datetime) -> Liveness:

@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from migration.actors import Actor
+from migration.clock import system_clock
 from migration.models import AuditEntry
 
 #: any constant: one writer appends at a time, or the chain would fork
 _APPEND_LOCK = 0x6C656B69
 
 GENESIS = "0" * 64
+
+
+def record_telling(actor: str, action: str, sentence: str, detail: Mapping[str, Any]) -> None:
+    """Append what another app tells of a person's change (`heartbeat.telling`)."""
+    record(Actor(actor), action, sentence, at=system_clock().now(), detail=dict(detail))
 
 
 def record(

@@ -11,6 +11,6 @@ class TeleopConfig(AppConfig):
     def ready(self) -> None:
         """Show operation with every robot of the API."""
         from heartbeat.api import parts
-        from teleop.describing import describe
+        from teleop.describing import SCHEMA, describe
 
-        parts.register("teleop", describe)
+        parts.register("teleop", describe, SCHEMA)

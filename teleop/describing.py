@@ -4,7 +4,18 @@ from dataclasses import asdict
 from typing import Any
 
 from heartbeat.models import Robot
-from teleop.rules.reading import OperationReport, read_operation
+from teleop.rules.reading import Host, OperationReport, read_operation
+
+SCHEMA = {
+    "type": "object",
+    "description": "What the robot last reported about operation",
+    "required": ["host", "operated", "evidence"],
+    "properties": {
+        "host": {"enum": [host.value for host in Host], "description": "the program that an operator connects to"},
+        "operated": {"type": ["boolean", "null"], "description": "null: the robot cannot tell"},
+        "evidence": {"type": "string"},
+    },
+}
 
 
 def operation_of(robot: Robot) -> OperationReport:

@@ -1,87 +1,162 @@
-"""What the REST API says about robots and their heartbeats."""
+"""What the REST API says about robots, and what may be set of them."""
 
+import math
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from heartbeat.api.parts import parts_of
-from heartbeat.fleet import liveness_of
-from heartbeat.models import Heartbeat, Robot
+from heartbeat.api.parts import parts
+from heartbeat.models import Kind, Robot, Side
+from heartbeat.rules.liveness import Liveness
+from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, PATTERN, in_order, why_no_tag
+
+#: a longer silence than a day is an outage, whatever somebody expects
+LONGEST_SECONDS = 86_400.0
+
+
+class Tags(serializers.ListField):
+    """The tags of a robot: a set, so the order they are given in does not matter."""
+
+    child = serializers.RegexField(PATTERN, max_length=LONGEST_TAG)
+    max_length = MOST_TAGS
 
 
 class RobotSerializer(serializers.ModelSerializer):
-    """A robot in a list. Times are UTC; `owner` is the side that the robots' door named at its latest call."""
+    """A robot in a list. Times are UTC; `owner` is the side that the robots' door named at its latest call.
 
-    id = serializers.CharField(source="robot_id")
-    liveness = serializers.SerializerMethodField()
+    The rows come from `heartbeat.fleet.with_liveness`.
+    """
+
+    id = serializers.CharField(source="robot_id", help_text="As last spelled; any spelling finds it")
+    kind = serializers.ChoiceField(Kind.choices, read_only=True)
+    liveness = serializers.ChoiceField([state.value for state in Liveness], read_only=True)
     owner = serializers.SerializerMethodField()
-    last_seen = serializers.DateTimeField(source="last_seen_at")
+    last_role = serializers.CharField(help_text="owner, failover, shadow; empty when it was never heard")
+    last_seen = serializers.DateTimeField(source="last_seen_at", allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = Robot
-        fields = ["id", "kind", "site", "status", "liveness", "owner", "last_role", "last_seen", "version", "bucket"]
+        fields = [
+            "id",
+            "kind",
+            "site",
+            "tags",
+            "status",
+            "liveness",
+            "owner",
+            "last_role",
+            "last_seen",
+            "version",
+            "protocol",
+            "bucket",
+            "expected_interval_seconds",
+            "grace_seconds",
+        ]
+        read_only_fields = fields
 
-    def get_liveness(self, robot: Robot) -> str:
-        """online, late or offline, judged at the time in the context."""
-        return liveness_of(robot, self.context["now"]).value
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """The fields, and what other apps know about the robot."""
+        return {**super().get_fields(), **parts()}
 
+    @extend_schema_field({"type": ["string", "null"], "enum": [Side.NEW.value, Side.LEGACY.value, None]})
     def get_owner(self, robot: Robot) -> str | None:
         """new, legacy, or null when no call came through the robots' door."""
         return robot.last_side or None
-
-    def to_representation(self, robot: Robot) -> dict[str, Any]:
-        """The fields, and what other apps know about the robot."""
-        return {**super().to_representation(robot), **parts_of(robot)}
 
 
 class RobotDetailSerializer(RobotSerializer):
     """One robot with all that it last reported."""
 
-    health = serializers.JSONField()
-    reported = serializers.JSONField(source="payload", help_text="its latest v2 heartbeat")
+    health = serializers.JSONField(allow_null=True, help_text="what its latest legacy heartbeat said of its services")
+    reported = serializers.JSONField(source="payload", allow_null=True, help_text="its latest v2 heartbeat")
 
     class Meta(RobotSerializer.Meta):
         fields = [
             *RobotSerializer.Meta.fields,
+            "enrolled_at",
             "first_seen_at",
             "last_status_at",
             "last_acknowledged_as_owner_at",
             "deployment_id",
             "message",
             "group",
-            "protocol",
             "firmware",
             "battery_percent",
             "interval_seconds",
+            "clock_offset_seconds",
             "health",
             "reported",
         ]
+        read_only_fields = fields
 
 
-class HeartbeatSerializer(serializers.ModelSerializer):
-    """One acknowledged call."""
+class Seconds(serializers.FloatField):
+    """A number of seconds; JSON's true and texts such as "nan" are none."""
 
-    health = serializers.JSONField()
-    payload = serializers.JSONField()
+    def to_internal_value(self, data: Any) -> float:
+        """The number, or a refusal."""
+        if isinstance(data, bool | str):
+            self.fail("invalid")
+        number = super().to_internal_value(data)
+        if not math.isfinite(number):
+            self.fail("invalid")
+        return number
 
-    class Meta:
-        model = Heartbeat
-        fields = [
-            "request_id",
-            "received_at",
-            "call",
-            "protocol",
-            "role",
-            "side",
-            "status",
-            "version",
-            "deployment_id",
-            "message",
-            "health",
-            "current_version",
-            "group",
-            "boot_id",
-            "sequence",
-            "sent_at",
-            "payload",
-        ]
+
+class RobotSettings(serializers.Serializer):
+    """What an operator sets of a robot. What is left out stays; null takes a time back to what the robot says."""
+
+    tags = Tags(required=False, help_text="lower-case words; the whole set")
+    expected_interval_seconds = Seconds(
+        min_value=0.1, max_value=LONGEST_SECONDS, required=False, allow_null=True, help_text="wins over the robot's own"
+    )
+    grace_seconds = Seconds(
+        min_value=0, max_value=LONGEST_SECONDS, required=False, allow_null=True, help_text="longer, and not yet late"
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """The settings that are given. A name that is none of them is refused, or a typo would look done."""
+        if isinstance(data, dict) and (unknown := [name for name in data if name not in self.fields]):
+            reason = f"is not a setting; there are {', '.join(self.fields)}"
+            raise serializers.ValidationError({str(name): [reason] for name in unknown})
+        given: dict[str, Any] = super().to_internal_value(data)
+        return given
+
+    def validate_tags(self, tags: list[str]) -> list[str]:
+        """The tags as they are kept."""
+        if wrong := {tag: reason for tag in tags if (reason := why_no_tag(tag))}:
+            raise serializers.ValidationError([f"{tag!r} {reason}" for tag, reason in wrong.items()])
+        return in_order(tags)
+
+
+def _counts(help_text: str) -> serializers.DictField:
+    return serializers.DictField(child=serializers.IntegerField(), help_text=help_text)
+
+
+class FleetSummarySerializer(serializers.Serializer):
+    """The fleet in numbers."""
+
+    at = serializers.DateTimeField()
+    total = serializers.IntegerField()
+    by_kind = _counts("lekiwi, xle, unknown")
+    by_status = _counts("as the robots report it")
+    by_liveness = _counts("online, late, offline, never")
+    by_owner = _counts("new, legacy, unmarked: the owner of the latest call, as the door said it")
+
+
+class KnownSerializer(serializers.Serializer):
+    """What one system knows."""
+
+    rows = serializers.IntegerField(help_text="exact spellings")
+    robots = serializers.IntegerField(help_text="spellings in any case are one robot")
+
+
+class RobotCountSerializer(serializers.Serializer):
+    """Both counts."""
+
+    new = KnownSerializer()
+    legacy = KnownSerializer(allow_null=True, help_text="null: legacy could not be asked")
+    match = serializers.BooleanField(allow_null=True, help_text="whether the rows agree; null: unknown")
+    reason = serializers.CharField(allow_blank=True, help_text="why they do not agree, or why that is not known")

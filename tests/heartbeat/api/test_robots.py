@@ -4,47 +4,16 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
 from heartbeat.fleet import fleet_summary
-from heartbeat.models import Heartbeat, LegacyRow, Robot
-from heartbeat.rules.identity import bucket_of, key_of, row_key_of
+from heartbeat.rules.identity import bucket_of
+from tests.heartbeat.api.conftest import robot, row
 
 pytestmark = pytest.mark.django_db
-
-
-def robot(robot_id: str = "Lekiwi_5A3F", *, silent_seconds: float = 0, **fields: Any) -> Robot:
-    """A robot that was last heard `silent_seconds` ago."""
-    seen = datetime.now(UTC) - timedelta(seconds=silent_seconds)
-    usual = {
-        "bucket": bucket_of(robot_id),
-        "first_seen_at": seen,
-        "last_seen_at": seen,
-        "last_status_at": seen,
-        "status": "idle",
-        "version": "v1.2.0",
-        "protocol": "legacy",
-        "last_side": "new",
-        "last_role": "owner",
-        "kind_by_id": "lekiwi",
-    }
-    return Robot.objects.create(key=key_of(robot_id), robot_id=robot_id, **{**usual, **fields})
-
-
-def row(robot_id: str) -> LegacyRow:
-    now = datetime.now(UTC)
-    return LegacyRow.objects.create(key=row_key_of(robot_id), robot_id=robot_id, first_at=now, status_at=now)
-
-
-@pytest.fixture
-def reader(client: Client) -> Client:
-    client.force_login(User.objects.create_user("reader"))
-    return client
 
 
 def test_robots_are_listed_with_what_is_known_of_them(reader: Client) -> None:
@@ -95,27 +64,6 @@ def test_who_is_not_logged_in_is_told_so_as_a_problem(client: Client) -> None:
     assert answer.status_code in (401, 403)
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == answer.status_code
-
-
-def test_the_latest_heartbeats_come_newest_first(reader: Client) -> None:
-    one = robot()
-    for number in range(3):
-        Heartbeat.objects.create(
-            request_id=f"00000000-0000-0000-0000-00000000000{number}",
-            robot_key=one.key,
-            robot_id=one.robot_id,
-            received_at=one.last_seen_at + timedelta(seconds=number),
-            call="status",
-            protocol="legacy",
-            role="owner",
-            status=f"s{number}",
-            health={"k\x00": "\ud83d"},
-        )
-
-    listed = reader.get("/api/v2/robots/lekiwi_5a3f/heartbeats").json()
-
-    assert [beat["status"] for beat in listed] == ["s2", "s1", "s0"]
-    assert listed[0]["health"] == {"k\x00": "\ud83d"}
 
 
 def test_the_fleet_is_counted_by_kind_status_liveness_and_owner(reader: Client) -> None:

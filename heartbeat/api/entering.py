@@ -1,0 +1,108 @@
+"""Many robots in one body: JSON or CSV, checked row by row, all or nothing."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from heartbeat.api.csv_text import LIST_SEPARATOR
+from heartbeat.api.problems import flat
+from heartbeat.api.serializers import RobotSettings
+from heartbeat.rules.identity import key_of, why_no_bucket
+
+MOST_ROWS = 10_000
+_TIMES = ("expected_interval_seconds", "grace_seconds")
+
+
+class RobotEntry(RobotSettings):
+    """One robot to enter, or to set something of."""
+
+    id = serializers.CharField(trim_whitespace=False)
+    site = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text="a v2 robot that names its site wins"
+    )
+
+    def validate_id(self, robot_id: str) -> str:
+        """An id that has a bucket: others cannot be told from a fault."""
+        if reason := why_no_bucket(robot_id):
+            raise ValidationError(reason)
+        return robot_id
+
+
+class EntryResult(serializers.Serializer):
+    """What became of the rows."""
+
+    created = serializers.IntegerField(help_text="robots that were not known before; they are listed as never heard")
+    updated = serializers.IntegerField(help_text="robots that were known")
+
+
+def entries_of(body: Any) -> tuple[list[dict[str, Any]], set[str]]:
+    """The rows of a parsed body (CSV lines, a JSON array, or one object), and the settings that they name.
+
+    Raises ValidationError with `row`, `field` and `reason` of all that is wrong. A CSV row is numbered by its line,
+    a JSON row from 1. Every row must name the same settings, as the lines of a CSV file do.
+    """
+    numbered = list(_numbered(body))
+    if len(numbered) > MOST_ROWS:
+        raise ValidationError({"rows": [f"there are {len(numbered)}, at most {MOST_ROWS} are taken"]})
+    rows: list[dict[str, Any]] = []
+    wrong: list[dict[str, Any]] = []
+    seen: dict[bytes, int] = {}
+    for number, given in numbered:
+        entry = RobotEntry(data=given)
+        if not entry.is_valid():
+            wrong.extend(_reasons(number, entry.errors))
+            continue
+        row = entry.validated_data
+        first = seen.setdefault(key_of(row["id"]), number)
+        if first != number:
+            wrong.append({"row": number, "field": "id", "reason": f"is the robot of row {first} again"})
+        elif rows and row.keys() != rows[0].keys():
+            wrong.append({"row": number, "field": "", "reason": f"must name what row {numbered[0][0]} names"})
+        rows.append(row)
+    if wrong:
+        raise RowsRefused(wrong)
+    return rows, set(rows[0]) - {"id"} if rows else set()
+
+
+class RowsRefused(Exception):
+    """Some rows of a body are wrong, so none was taken."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} faults in {len({error['row'] for error in errors})} rows; nothing was changed")
+        self.errors = errors
+
+
+def _numbered(body: Any) -> Iterator[tuple[int, Any]]:
+    if isinstance(body, dict):
+        body = [body]
+    if not isinstance(body, list):
+        raise ValidationError("send an array of robots, or one")
+    for number, given in enumerate(body, 1):
+        if isinstance(given, tuple):
+            yield given[0], _from_cells(given[1])
+        else:
+            yield number, given
+
+
+def _from_cells(cells: dict[str, str]) -> dict[str, Any]:
+    """What the cells of a CSV row mean: an empty one takes a setting back."""
+    row: dict[str, Any] = dict(cells)
+    if "tags" in row:
+        row["tags"] = [tag.strip() for tag in row["tags"].split(LIST_SEPARATOR) if tag.strip()]
+    for name in _TIMES:
+        if name in row:
+            row[name] = _number(row[name])
+    return row
+
+
+def _number(cell: str) -> Any:
+    try:
+        return float(cell) if cell.strip() else None
+    except ValueError:
+        return cell
+
+
+def _reasons(number: int, errors: Any) -> Iterable[dict[str, Any]]:
+    return ({"row": number, **error} for error in flat(errors))
