@@ -164,7 +164,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "heartbeat.api.schema.Described",
     "EXCEPTION_HANDLER": "migration.api.problems.answer",
     "DEFAULT_RENDERER_CLASSES": ["heartbeat.api.rendering.EscapingJSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["heartbeat.api.parsing.BoundedJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "heartbeat.api.rendering.Negotiation",
 }
 SPECTACULAR_SETTINGS = {

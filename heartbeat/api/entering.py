@@ -70,7 +70,8 @@ class RowsRefused(Exception):
     """Some rows of a body are wrong, so none was taken."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
-        super().__init__(f"{len(errors)} faults in {len({error['row'] for error in errors})} rows; nothing was changed")
+        first = f"row {errors[0]['row']}: {errors[0]['field']}: {errors[0]['reason']}"
+        super().__init__(f"{first} ({len(errors)} faults in all; nothing was changed)")
         self.errors = errors
 
 

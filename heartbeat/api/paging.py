@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.db.models import F, Model, Q, QuerySet, Value
+from django.db.models import (
+    BigIntegerField,
+    BinaryField,
+    DateTimeField,
+    F,
+    Field,
+    FloatField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -23,6 +35,13 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 _LONGEST_CURSOR = 4_000
+_COLUMNS: Mapping[type, Field] = {
+    bytes: BinaryField(),
+    datetime: DateTimeField(),
+    float: FloatField(),
+    int: BigIntegerField(),
+    str: TextField(),
+}
 _WRITE: Mapping[type, Callable[[Any], Any]] = {datetime: datetime.isoformat, bytes: bytes.hex}
 
 
@@ -36,7 +55,10 @@ class Order:
 
     def expression(self) -> Any:
         """What to sort by; never NULL."""
-        return F(self.column) if self.absent is None else Coalesce(F(self.column), Value(self.absent))
+        if self.absent is None:
+            return F(self.column)
+        # Typed, or Django takes -1 to be out of range of a column that has no negative numbers.
+        return Coalesce(F(self.column), Value(self.absent), output_field=_COLUMNS[self.kind])
 
     def written(self, value: Any) -> Any:
         """A value as JSON has it."""

@@ -98,10 +98,10 @@ def flat(data: Any, field: str = "") -> Iterator[dict[str, str]]:
     if isinstance(data, dict):
         for name, inside in data.items():
             whole = name in ("detail", "non_field_errors")
-            yield from flat(inside, field if whole else f"{field}.{name}".lstrip("."))
+            place = f"{field}[{name}]" if isinstance(name, int) else f"{field}.{name}".lstrip(".")
+            yield from flat(inside, field if whole else place)
     elif isinstance(data, list):
         for index, inside in enumerate(data):
-            nested = isinstance(inside, dict | list)
-            yield from flat(inside, f"{field}[{index}]" if nested else field)
+            yield from flat(inside, f"{field}[{index}]" if isinstance(inside, dict) else field)
     elif isinstance(data, str | ErrorDetail):
         yield {"field": field, "reason": str(data)}

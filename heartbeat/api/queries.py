@@ -62,6 +62,19 @@ class Names(serializers.CharField):
         return tuple(name for name in self.names if name in asked)
 
 
-def several(child: serializers.Field, **options: Any) -> serializers.ListField:
+class Several(serializers.ListField):
+    """A parameter that may be given several times."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """The values. What is wrong with any of them is said of the parameter: a caller knows no positions."""
+        try:
+            return list(super().to_internal_value(data))
+        except ValidationError as error:
+            raise ValidationError(
+                [reason for _, reasons in sorted(error.detail.items()) for reason in reasons]
+            ) from error
+
+
+def several(child: serializers.Field, **options: Any) -> Several:
     """A parameter that may be given several times: any of the values will do."""
-    return serializers.ListField(child=child, max_length=100, required=False, **options)
+    return Several(child=child, max_length=100, required=False, **options)

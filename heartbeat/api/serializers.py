@@ -9,17 +9,35 @@ from rest_framework import serializers
 from heartbeat.api.parts import parts
 from heartbeat.models import Kind, Robot, Side
 from heartbeat.rules.liveness import Liveness
-from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, PATTERN, in_order, why_no_tag
+from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, in_order, why_no_tag
 
 #: a longer silence than a day is an outage, whatever somebody expects
 LONGEST_SECONDS = 86_400.0
 
 
+class Tag(serializers.CharField):
+    """One tag."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST_TAG, trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The tag, or why it is none."""
+        tag = super().to_internal_value(data)
+        if reason := why_no_tag(tag):
+            raise serializers.ValidationError(reason)
+        return tag
+
+
 class Tags(serializers.ListField):
     """The tags of a robot: a set, so the order they are given in does not matter."""
 
-    child = serializers.RegexField(PATTERN, max_length=LONGEST_TAG)
-    max_length = MOST_TAGS
+    def __init__(self, **options: Any) -> None:
+        super().__init__(child=Tag(), max_length=MOST_TAGS, **options)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """The tags as they are kept."""
+        return in_order(super().to_internal_value(data))
 
 
 class RobotSerializer(serializers.ModelSerializer):
@@ -123,12 +141,6 @@ class RobotSettings(serializers.Serializer):
             raise serializers.ValidationError({str(name): [reason] for name in unknown})
         given: dict[str, Any] = super().to_internal_value(data)
         return given
-
-    def validate_tags(self, tags: list[str]) -> list[str]:
-        """The tags as they are kept."""
-        if wrong := {tag: reason for tag in tags if (reason := why_no_tag(tag))}:
-            raise serializers.ValidationError([f"{tag!r} {reason}" for tag, reason in wrong.items()])
-        return in_order(tags)
 
 
 def _counts(help_text: str) -> serializers.DictField:

@@ -5,27 +5,28 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.db.models import BigIntegerField, F, Func
+from django.db.models import F, Func, TextField
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 
 class RowVersion(Func):
-    """PostgreSQL's own version of a row, which changes with every update of it: the transaction that wrote it.
+    """PostgreSQL's own version of a row: which transaction wrote it, and where. Every update changes both.
 
     `field` is any column of the table, to find the table by.
     """
 
-    output_field = BigIntegerField()
+    output_field = TextField()
 
     def __init__(self, field: str = "pk") -> None:
         super().__init__(F(field))
 
     def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
-        """`xmin` of the table of the column."""
+        """`xmin` and `ctid` of the table of the column."""
         (column,) = self.source_expressions
-        return f"{connection.ops.quote_name(column.alias)}.xmin::text::bigint", []
+        table = connection.ops.quote_name(column.alias)
+        return f"({table}.xmin::text || {table}.ctid::text)", []
 
 
 def etag_of(*parts: Any) -> str:

@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.parsers import JSONParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +18,7 @@ from heartbeat.api.csv_text import CSVParser
 from heartbeat.api.entering import EntryResult, RobotEntry, RowsRefused, entries_of
 from heartbeat.api.finding import robot_or_404
 from heartbeat.api.listing import Listing
+from heartbeat.api.parsing import BoundedJSONParser
 from heartbeat.api.permissions import holds
 from heartbeat.api.problems import PreconditionFailed, problem
 from heartbeat.api.queries import Names, Query
@@ -45,7 +45,7 @@ class Robots(Listing):
     serializer_class = RobotSerializer
     pagination_class = ByRobot
     query_class = RobotQuery
-    parser_classes = [JSONParser, CSVParser]
+    parser_classes = [BoundedJSONParser, CSVParser]
 
     def get_permissions(self) -> list[Any]:
         """Everybody who is logged in reads."""

@@ -30,6 +30,12 @@ def robot(robot_id: str = "Lekiwi_5A3F", *, silent_seconds: float = 0, **fields:
     return Robot.objects.create(key=key_of(robot_id), robot_id=robot_id, **{**usual, **fields})
 
 
+def enrolled(robot_id: str, **fields: Any) -> Robot:
+    """A robot that was entered and never heard."""
+    usual = {"bucket": bucket_of(robot_id), "kind_by_id": "lekiwi", "enrolled_at": datetime.now(UTC)}
+    return Robot.objects.create(key=key_of(robot_id), robot_id=robot_id, **{**usual, **fields})
+
+
 def row(robot_id: str) -> LegacyRow:
     now = datetime.now(UTC)
     return LegacyRow.objects.create(key=row_key_of(robot_id), robot_id=robot_id, first_at=now, status_at=now)
