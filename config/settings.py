@@ -171,13 +171,15 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Lekiwi Heartbeat",
     "DESCRIPTION": "The heartbeat system and its migration control plane.",
     "VERSION": "2",
-    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "robotToken": {"type": "http", "scheme": "bearer", "description": "A robot's token (lkr_…)"}
+        }
+    },
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v2",
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "heartbeat.api.schema.complete",
-    ],
+    "POSTPROCESSING_HOOKS": ["heartbeat.api.schema.complete", "migration.api.examples.add"],
 }
 
 # --- Celery -----------------------------------------------------------------------------------

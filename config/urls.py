@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path, re_path
-from drf_spectacular.views import SpectacularAPIView
 
 from heartbeat.api.problems import NothingHere
+from heartbeat.api.schema import SchemaView
 from migration.exposition import metrics
 from migration.rules.voting import Role
 
@@ -21,7 +21,7 @@ urlpatterns = [
         name="login",
     ),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("api/v2/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v2/schema", SchemaView.as_view(), name="schema"),
     path("api/v2/", include("migration.api.urls")),
     path("api/v2/", include("heartbeat.api.urls")),
     re_path(r"^api/v2/", NothingHere.as_view()),

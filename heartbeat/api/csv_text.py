@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -54,16 +55,24 @@ def written(rows: Iterable[Iterable[Any]]) -> str:
     return text.getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV text: the columns, and (line number, column → cell) of every line that is not blank."""
+
+    columns: Sequence[str]
+    rows: Sequence[tuple[int, Mapping[str, str]]]
+
+
 class CSVParser(BaseParser):
-    """A body with a header line → a list of (line number, column → text)."""
+    """A body with a header line → a `Table`."""
 
     media_type = "text/csv"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Read all lines; blank ones are skipped. Raises ParseError, naming the line."""
-        request = parser_context["request"]._request
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Table:
+        """Read all lines. Raises ParseError, naming the line."""
+        body = parser_context["request"]._request.body
         try:
-            text = request.body.decode("utf-8-sig")
+            text = body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ParseError(f"the CSV is not UTF-8: byte {error.start}") from error
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -71,7 +80,7 @@ class CSVParser(BaseParser):
             header = next(lines, None)
             if not header or len(set(header)) < len(header):
                 raise ParseError("the first line must name the columns, each once")
-            return [(lines.line_num, _named(header, cells, lines.line_num)) for cells in lines if cells]
+            return Table(header, [(lines.line_num, _named(header, cells, lines.line_num)) for cells in lines if cells])
         except csv.Error as error:
             raise ParseError(f"line {lines.line_num} is not CSV: {error}") from error
 

@@ -1,33 +1,41 @@
 """Many robots in one body: JSON or CSV, checked row by row, all or nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from heartbeat.api.csv_text import LIST_SEPARATOR
+from heartbeat.api.csv_text import LIST_SEPARATOR, Table
 from heartbeat.api.problems import flat
-from heartbeat.api.serializers import RobotSettings
+from heartbeat.api.serializers import RobotSettings, Text
 from heartbeat.rules.identity import key_of, why_no_bucket
 
 MOST_ROWS = 10_000
 _TIMES = ("expected_interval_seconds", "grace_seconds")
 
 
-class RobotEntry(RobotSettings):
-    """One robot to enter, or to set something of."""
+@extend_schema_field({"type": "string", "minLength": 1, "maxLength": 128, "pattern": r"^[^\x00-\x1f\x7f]+$"})
+class RobotId(Text):
+    """An id that has a bucket: others cannot be told from a fault. At most 128 bytes, no control characters."""
 
-    id = serializers.CharField(trim_whitespace=False)
-    site = serializers.CharField(
-        max_length=64, required=False, allow_blank=True, help_text="a v2 robot that names its site wins"
-    )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
 
-    def validate_id(self, robot_id: str) -> str:
-        """An id that has a bucket: others cannot be told from a fault."""
+    def to_internal_value(self, data: Any) -> str:
+        """The id, or why it is none."""
+        robot_id = super().to_internal_value(data)
         if reason := why_no_bucket(robot_id):
             raise ValidationError(reason)
         return robot_id
+
+
+class RobotEntry(RobotSettings):
+    """One robot to enter, or to set something of."""
+
+    id = RobotId()
+    site = Text(max_length=64, required=False, allow_blank=True, help_text="a v2 robot that names its site wins")
 
 
 class EntryResult(serializers.Serializer):
@@ -76,18 +84,24 @@ class RowsRefused(Exception):
 
 
 def _numbered(body: Any) -> Iterator[tuple[int, Any]]:
-    if isinstance(body, dict):
-        body = [body]
-    if not isinstance(body, list):
+    if isinstance(body, Table):
+        _require_columns(body.columns)
+        return ((line, _from_cells(cells)) for line, cells in body.rows)
+    if not isinstance(body, list | dict):
         raise ValidationError("send an array of robots, or one")
-    for number, given in enumerate(body, 1):
-        if isinstance(given, tuple):
-            yield given[0], _from_cells(given[1])
-        else:
-            yield number, given
+    return iter(enumerate(body if isinstance(body, list) else [body], 1))
 
 
-def _from_cells(cells: dict[str, str]) -> dict[str, Any]:
+def _require_columns(columns: Sequence[str]) -> None:
+    known = RobotEntry().fields
+    wrong = {name: [f"is not a column; there are {', '.join(known)}"] for name in columns if name not in known}
+    if "id" not in columns:
+        wrong["id"] = ["is needed as a column"]
+    if wrong:
+        raise ValidationError(wrong)
+
+
+def _from_cells(cells: Mapping[str, str]) -> dict[str, Any]:
     """What the cells of a CSV row mean: an empty one takes a setting back."""
     row: dict[str, Any] = dict(cells)
     if "tags" in row:

@@ -34,6 +34,10 @@ class Listing(ListAPIView):
         """What the ETag of these rows is made of; in it must be all that an answer can differ by."""
         return list(rows.values_list(RowVersion(), flat=True))
 
+    def get_renderers(self) -> list[Any]:
+        """CSV is for reading."""
+        return super().get_renderers() if self.request.method in ("GET", "HEAD") else [EscapingJSONRenderer()]
+
     def get_query(self) -> Query:
         """All parameters of the list."""
         query = self.query_class()

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.http import QueryDict
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -47,19 +48,29 @@ class Moment(serializers.DateTimeField):
         return super().to_internal_value(value)
 
 
-class Names(serializers.CharField):
+class Names(serializers.Field):
     """Some of a set of names, separated by commas."""
 
     def __init__(self, names: Iterable[str], **options: Any) -> None:
-        super().__init__(max_length=2_000, **options)
+        super().__init__(**options)
         self.names = tuple(names)
 
     def to_internal_value(self, value: Any) -> tuple[str, ...]:
         """The names that were asked for, each once, in the order of the set."""
-        asked = {name.strip() for name in super().to_internal_value(value).split(",")}
+        asked = {name.strip() for name in str(value).split(",")}
         if unknown := sorted(asked.difference(self.names)):
             raise ValidationError(f"has no {', '.join(map(repr, unknown))}; there are {', '.join(self.names)}")
         return tuple(name for name in self.names if name in asked)
+
+
+class NamesDescribed(OpenApiSerializerFieldExtension):
+    """In the OpenAPI document: any of the set (`heartbeat.api.schema` says that commas separate them)."""
+
+    target_class = Names
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """An array of what there is."""
+        return {"type": "array", "items": {"enum": list(self.target.names)}, "minItems": 1}
 
 
 class Several(serializers.ListField):

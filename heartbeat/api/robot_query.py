@@ -39,7 +39,7 @@ class ByRobot(Keyset):
 
 
 def _text(**options: Any) -> serializers.CharField:
-    return serializers.CharField(max_length=128, **options)
+    return serializers.CharField(min_length=1, max_length=128, **options)
 
 
 class RobotQuery(Query):
@@ -55,7 +55,9 @@ class RobotQuery(Query):
     )
     protocol = several(serializers.ChoiceField(Protocol.values), help_text="Of its latest call")
     version = several(_text())
-    tag = several(serializers.CharField(max_length=LONGEST_TAG), help_text="Given several times: has all of them")
+    tag = several(
+        serializers.CharField(min_length=1, max_length=LONGEST_TAG), help_text="Given several times: has all of them"
+    )
     last_seen_after = Moment(required=False, help_text="Heard at this time or later")
     last_seen_before = Moment(required=False, help_text="Last heard before this time")
     heard = serializers.BooleanField(required=False, help_text="`false`: enrolled and never heard")

@@ -7,15 +7,38 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from heartbeat.api.parts import parts
-from heartbeat.models import Kind, Robot, Side
+from heartbeat.models import Kind, Protocol, Robot, Role, Side
 from heartbeat.rules.liveness import Liveness
-from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, in_order, why_no_tag
+from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, PATTERN, in_order, why_no_tag
 
 #: a longer silence than a day is an outage, whatever somebody expects
 LONGEST_SECONDS = 86_400.0
+OWNERS = [Side.NEW.value, Side.LEGACY.value]
 
 
-class Tag(serializers.CharField):
+class OrNull(serializers.ChoiceField):
+    """One of some words; null while the robot was never heard."""
+
+    def __init__(self, choices: Any, **options: Any) -> None:
+        super().__init__(choices, read_only=True, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> str | None:
+        """The word, null for none."""
+        return value or None
+
+
+class Text(serializers.CharField):
+    """A text. DRF's own takes numbers, too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text, or a refusal."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "maxLength": LONGEST_TAG, "pattern": PATTERN})
+class Tag(Text):
     """One tag."""
 
     def __init__(self, **options: Any) -> None:
@@ -49,8 +72,9 @@ class RobotSerializer(serializers.ModelSerializer):
     id = serializers.CharField(source="robot_id", help_text="As last spelled; any spelling finds it")
     kind = serializers.ChoiceField(Kind.choices, read_only=True)
     liveness = serializers.ChoiceField([state.value for state in Liveness], read_only=True)
-    owner = serializers.SerializerMethodField()
-    last_role = serializers.CharField(help_text="owner, failover, shadow; empty when it was never heard")
+    owner = OrNull(OWNERS, source="last_side", help_text="null: its latest call did not come through the robots' door")
+    last_role = OrNull(Role.values, help_text="what `new` was for its latest call")
+    protocol = OrNull(Protocol.values, help_text="of its latest call")
     last_seen = serializers.DateTimeField(source="last_seen_at", allow_null=True)
     tags = serializers.ListField(child=serializers.CharField())
 
@@ -77,11 +101,6 @@ class RobotSerializer(serializers.ModelSerializer):
     def get_fields(self) -> dict[str, serializers.Field]:
         """The fields, and what other apps know about the robot."""
         return {**super().get_fields(), **parts()}
-
-    @extend_schema_field({"type": ["string", "null"], "enum": [Side.NEW.value, Side.LEGACY.value, None]})
-    def get_owner(self, robot: Robot) -> str | None:
-        """new, legacy, or null when no call came through the robots' door."""
-        return robot.last_side or None
 
 
 class RobotDetailSerializer(RobotSerializer):

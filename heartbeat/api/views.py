@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -100,7 +100,11 @@ class RobotView(APIView):
         shown = RobotDetailSerializer(robot).data
         return tagged(Response({name: shown[name] for name in asked.get("fields", shown)}), etag)
 
-    @extend_schema(request=RobotSettings, responses=RobotDetailSerializer)
+    @extend_schema(
+        request=RobotSettings,
+        responses=RobotDetailSerializer,
+        parameters=[OpenApiParameter("If-Match", str, OpenApiParameter.HEADER, description="the ETag of the robot")],
+    )
     def patch(self, request: Request, robot_id: str) -> Response:
         """Set tags and times.
 

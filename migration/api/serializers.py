@@ -2,14 +2,17 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from heartbeat.api.serializers import Text
 from migration.models import AuditEntry, Rollback, TrafficShift, Vote
 from migration.rules.phases import PHASES
 from migration.rules.voting import Choice
 
 
-class Reason(serializers.CharField):
+@extend_schema_field({"type": "string", "maxLength": 2000, "pattern": r"\S"})
+class Reason(Text):
     """A reason that says something; it goes into the audit log."""
 
     def __init__(self, **options: Any) -> None:
@@ -24,7 +27,7 @@ class Reason(serializers.CharField):
 class AdvanceRequest(serializers.Serializer):
     """Ask for the next phase."""
 
-    reason = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
 class RollbackRequest(serializers.Serializer):
@@ -41,7 +44,7 @@ class VoteRequest(serializers.Serializer):
     """Vote on leaving the current phase."""
 
     choice = serializers.ChoiceField(choices=[choice.value for choice in Choice])
-    comment = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
+    comment = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
 class ReasonRequest(serializers.Serializer):

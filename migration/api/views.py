@@ -5,13 +5,15 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiTypes, extend_schema
 from rest_framework import status as http
-from rest_framework.generics import ListAPIView, RetrieveAPIView
-from rest_framework.pagination import PageNumberPagination
+from rest_framework.generics import RetrieveAPIView
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.listing import Listing
+from heartbeat.api.paging import Keyset, Order
+from heartbeat.api.queries import Query
 from migration import advancing, health, latching, recording, rolling_back, shifting, voting
 from migration.actors import Actor
 from migration.api import serializers
@@ -20,10 +22,20 @@ from migration.models import AuditEntry, Rollback, TrafficShift
 from migration.status import status
 
 
-class Pages(PageNumberPagination):
-    """Lists, newest first."""
+class NewestFirst(Keyset):
+    """In the order in which they came to be."""
 
-    page_size = 100
+    orders = {"id": Order("id", int)}
+    default = "-id"
+    unique = Order("id", int)
+
+
+class BySequence(Keyset):
+    """The audit log in its own order."""
+
+    orders = {"sequence": Order("sequence", int)}
+    default = "-sequence"
+    unique = Order("sequence", int)
 
 
 class StatusView(APIView):
@@ -32,6 +44,7 @@ class StatusView(APIView):
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Answer the state as it is now."""
+        Query().parsed(request.query_params)
         return Response(status())
 
 
@@ -61,12 +74,12 @@ class VotesView(APIView):
         return Response(serializers.VoteSerializer(vote).data, status=http.HTTP_201_CREATED)
 
 
-class RollbacksView(ListAPIView):
+class RollbacksView(Listing):
     """Past rollbacks, and rolling back."""
 
     queryset = Rollback.objects.all()
     serializer_class = serializers.RollbackSerializer
-    pagination_class = Pages
+    pagination_class = NewestFirst
 
     def get_permissions(self) -> list[Any]:
         """Everybody who is logged in reads; rolling back has a permission of its own."""
@@ -97,12 +110,12 @@ class LatchReleaseView(APIView):
         return Response({"version": version})
 
 
-class ShiftsView(ListAPIView):
+class ShiftsView(Listing):
     """Every change of the split."""
 
     queryset = TrafficShift.objects.all()
     serializer_class = serializers.ShiftSerializer
-    pagination_class = Pages
+    pagination_class = NewestFirst
 
 
 class ShiftView(RetrieveAPIView):
@@ -125,12 +138,12 @@ class ShiftCancelView(APIView):
         return Response(serializers.ShiftSerializer(shift).data)
 
 
-class AuditView(ListAPIView):
+class AuditView(Listing):
     """The audit log, newest first."""
 
     queryset = AuditEntry.objects.all()
     serializer_class = serializers.AuditSerializer
-    pagination_class = Pages
+    pagination_class = BySequence
 
 
 class HealthView(APIView):
@@ -142,6 +155,7 @@ class HealthView(APIView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT, 503: OpenApiTypes.OBJECT})
     def get(self, request: Request) -> Response:
         """Answer each dependency's state: 200 when all are well, 503 with the reasons otherwise."""
+        Query().parsed(request.query_params)
         found = health.look()
         return Response(found, status=http.HTTP_200_OK if found["status"] == "healthy" else 503)
 

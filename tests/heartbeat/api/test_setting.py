@@ -145,10 +145,10 @@ class TestManyRobots:
             ("id,id\na,b\n", "the first line must name the columns, each once"),
             ("id,tags\na\n", "line 2 has 1 cells, the header has 2"),
             ('id\n"a\n', "is not CSV"),
-            ("id,colour\na,red\n", "colour: is not a setting"),
-            ("tags\nlab\n", "id: This field is required."),
+            ("id,colour\na,red\n", "colour: is not a column"),
+            ("tags\nlab\n", "id: is needed as a column"),
             ("id\n" + "x" * 129 + "\n", "over 128 bytes"),
-            ("id\na\x00b\n", "Null characters"),
+            ("id\na\x00b\n", "it holds control characters"),
         ],
     )
     def test_are_refused_when_the_text_is_no_table_of_robots(self, operator: Client, text: str, reason: str) -> None:
