@@ -55,7 +55,8 @@ def change(robot: Robot, changes: Mapping[str, Any], *, actor: str) -> None:
     log.info("robot.set", robot=robot.robot_id, by=actor, **changes)
 
 
-# One statement in the order of the keys, as ingest writes: neither can wait for the other in a circle.
+# In the order of the keys, as ingest writes: neither can wait for the other in a circle.
+_LOCK = "SELECT 1 FROM heartbeat_robot WHERE key = ANY(%s) ORDER BY key FOR UPDATE"
 _ENTER = """
 INSERT INTO heartbeat_robot AS r (key, robot_id, bucket, kind_by_id, enrolled_at, {columns})
 SELECT decode(key, 'hex'), robot_id, bucket, kind_by_id, %(now)s, {columns}
@@ -67,22 +68,33 @@ RETURNING r.xmax = 0
 """
 
 
-def enter(rows: Sequence[Mapping[str, Any]], names: Collection[str], *, actor: str, now: datetime) -> Entered:
-    """Set the settings `names` of every robot in `rows` (`id` and a value for each name), all of them or none.
+def enter(rows: Sequence[Mapping[str, Any]], *, actor: str, now: datetime) -> Entered:
+    """Set what each row names (`id`, and some of SETTINGS) of its robot, all of them or none.
 
     A robot that is not known yet is entered, and is then listed as never heard. Two rows must not mean one robot.
     """
     if not rows:
         return Entered(0, 0)
+    groups: dict[frozenset[str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(frozenset(row), []).append(row)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(_statement(names), {"now": now, "rows": json.dumps([_given(row) for row in rows])})
-            made = [fresh for (fresh,) in cursor.fetchall()]
+            if len(groups) > 1:
+                cursor.execute(_LOCK, [[key_of(row["id"]) for row in rows]])
+            made = [fresh for names, group in groups.items() for fresh in _entered(cursor, names, group, now)]
         entered = Entered(sum(made), len(made) - sum(made))
-        told = {"created": entered.created, "updated": entered.updated, "set": sorted(names)}
-        tell(actor, "enter_robots", f"entered {len(rows)} robots", **told, robots=[row["id"] for row in rows])
+        told = {"created": entered.created, "updated": entered.updated}
+        settings = sorted(frozenset().union(*groups) - {"id"})
+        tell(actor, "enter_robots", f"entered {len(rows)} robots", **told, set=settings, robots=[r["id"] for r in rows])
     log.info("robots.entered", by=actor, **told)
     return entered
+
+
+def _entered(cursor: Any, names: Collection[str], rows: Sequence[Mapping[str, Any]], now: datetime) -> list[bool]:
+    """Write rows that name the same settings: for each whether it was new."""
+    cursor.execute(_statement(names), {"now": now, "rows": json.dumps([_given(row) for row in rows])})
+    return [fresh for (fresh,) in cursor.fetchall()]
 
 
 def _statement(names: Collection[str]) -> str:

@@ -45,11 +45,11 @@ class EntryResult(serializers.Serializer):
     updated = serializers.IntegerField(help_text="robots that were known")
 
 
-def entries_of(body: Any) -> tuple[list[dict[str, Any]], set[str]]:
-    """The rows of a parsed body (CSV lines, a JSON array, or one object), and the settings that they name.
+def entries_of(body: Any) -> list[dict[str, Any]]:
+    """The rows of a parsed body (CSV lines, a JSON array, or one object), each an `id` and the settings it names.
 
-    Raises ValidationError with `row`, `field` and `reason` of all that is wrong. A CSV row is numbered by its line,
-    a JSON row from 1. Every row must name the same settings, as the lines of a CSV file do.
+    Raises RowsRefused with `row`, `field` and `reason` of all that is wrong; a CSV row is numbered by its line,
+    a JSON row from 1. Raises ValidationError for what has no rows.
     """
     numbered = list(_numbered(body))
     if len(numbered) > MOST_ROWS:
@@ -66,12 +66,10 @@ def entries_of(body: Any) -> tuple[list[dict[str, Any]], set[str]]:
         first = seen.setdefault(key_of(row["id"]), number)
         if first != number:
             wrong.append({"row": number, "field": "id", "reason": f"is the robot of row {first} again"})
-        elif rows and row.keys() != rows[0].keys():
-            wrong.append({"row": number, "field": "", "reason": f"must name what row {numbered[0][0]} names"})
         rows.append(row)
     if wrong:
         raise RowsRefused(wrong)
-    return rows, set(rows[0]) - {"id"} if rows else set()
+    return rows
 
 
 class RowsRefused(Exception):

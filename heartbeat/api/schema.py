@@ -47,6 +47,9 @@ PROBLEM = {
     },
 }
 
+#: bodies in which an unknown member is refused
+_CLOSED = ("RobotEntry", "PatchedRobotSettings")
+
 _SAID = {
     "304": "Unchanged since the ETag in `If-None-Match`",
     "400": "A parameter or the body cannot be what it is; every fault is named",
@@ -79,6 +82,8 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     """drf-spectacular's hook: adds what no view declares."""
     schemas = result["components"]["schemas"]
     schemas["Problem"] = PROBLEM
+    for name in _CLOSED:
+        schemas[name]["additionalProperties"] = False
     for path, method, operation in operations(result):
         _say_how_it_is_refused(path, method, operation)
         _say_what_csv_is(operation)

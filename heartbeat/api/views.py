@@ -68,10 +68,10 @@ class Robots(Listing):
         """Enter robots, and set tags, site and times of many at once, as JSON or CSV. All rows or none."""
         Query().parsed(request.query_params)
         try:
-            rows, names = entries_of(request.data)
+            rows = entries_of(request.data)
         except RowsRefused as refused:
             return problem(400, str(refused), errors=refused.errors)
-        entered = setting_robots.enter(rows, names, actor=request.user.get_username(), now=timezone.now())
+        entered = setting_robots.enter(rows, actor=request.user.get_username(), now=timezone.now())
         return Response(asdict(entered))
 
 

@@ -1,7 +1,6 @@
-"""Schemathesis asks everything that the OpenAPI documents allow and much that they do not, and checks every answer."""
+"""The site answers as its OpenAPI document says."""
 
 import base64
-import copy
 from collections.abc import Iterator
 
 import pytest
@@ -10,47 +9,19 @@ from django.contrib.auth.models import User
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis import strategies as st
 from pytest_django import Settings
-from schemathesis.config import SchemathesisConfig
 
 from heartbeat.api import robot_calls
-from heartbeat.api.schema import document, operations
+from heartbeat.api.schema import document
+from tests.heartbeat.api.conforming import conform, labels, loaded
 from tests.heartbeat.api.conftest import beat, enrolled, robot
 
-CONFIG = {
-    "seed": 20261124,
-    "generation": {
-        "deterministic": True,
-        "max-examples": 15,
-        "no-shrink": True,
-        "with-security-parameters": False,
-        # A NUL is a text to JSON schema and none to PostgreSQL: `test_listing` and `test_setting` send it.
-        "allow-x00": False,
-    },
-    "operations": [
-        {
-            # Its 503 is an answer, not a fault.
-            "include-path": "/api/v2/health",
-            "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "4xx", 503]}},
-        }
-    ],
+LOGIN = {"Authorization": "Basic " + base64.b64encode(b"root:root").decode()}
+#: its 503 is an answer, not a fault
+HEALTH = {
+    "include-path": "/api/v2/health",
+    "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "4xx", 503]}},
 }
-
-schemathesis.openapi.media_type(
-    "text/csv", st.sampled_from(["id\na\n", "id,tags\na,lab;arm\nc,\n", "grace_seconds,id\n1.5,a\n"]).map(str.encode)
-)
-
-
-def described() -> schemathesis.BaseSchema:
-    """The site's document, without `cursor`: no schema tells which opaque texts are one (`test_listing` does)."""
-    described = copy.deepcopy(document())
-    for _, _, operation in operations(described):
-        operation["parameters"] = [one for one in operation.get("parameters", ()) if one["name"] != "cursor"]
-    schema = schemathesis.openapi.from_dict(described, config=SchemathesisConfig.from_dict(CONFIG))
-    schema.app = get_wsgi_application()
-    return schema.exclude(tag=robot_calls.TAG)
 
 
 @pytest.fixture
@@ -72,14 +43,17 @@ def fleet(db: None, kept_connection: None, settings: Settings) -> None:
     enrolled("b")
 
 
-site = described()
-LOGIN = {"Authorization": "Basic " + base64.b64encode(b"root:root").decode()}
+@pytest.fixture(scope="module")
+def site() -> schemathesis.BaseSchema:
+    schema = loaded(document(), [HEALTH])
+    schema.app = get_wsgi_application()
+    return schema
 
 
 @pytest.mark.usefixtures("fleet")
-@site.parametrize()
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
-)
-def test_the_site_answers_as_its_document_says(case: schemathesis.Case) -> None:
-    case.call_and_validate(headers=LOGIN)
+@pytest.mark.parametrize("label", labels(document(), leave=robot_calls.TAG))
+def test_the_site_answers_as_its_document_says(site: schemathesis.BaseSchema, label: str) -> None:
+    def ask(case: schemathesis.Case) -> None:
+        case.call_and_validate(headers=LOGIN)
+
+    conform(site, label, ask)

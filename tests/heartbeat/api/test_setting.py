@@ -121,6 +121,15 @@ class TestManyRobots:
         assert answer.json() == {"created": 2, "updated": 0}
         assert operator.get(f"{ROBOTS}/a").json()["site"] == "Kyoto"
 
+    def test_may_each_be_told_something_else(self, operator: Client) -> None:
+        robot("z", grace_seconds=1)
+
+        answer = operator.post(ROBOTS, [{"id": "z", "tags": ["lab"]}, {"id": "a", "grace_seconds": 2}], JSON)
+
+        assert answer.json() == {"created": 1, "updated": 1}
+        told = Robot.objects.order_by("key").values_list("robot_id", "tags", "grace_seconds")
+        assert list(told) == [("a", [], 2.0), ("z", ["lab"], 1.0)]
+
     def test_come_back_as_they_left(self, operator: Client) -> None:
         robot("a", tags=["lab"], expected_interval_seconds=2.5)
         enrolled("-b")
