@@ -1,10 +1,9 @@
 """Who does something: a person, a command on a host, or the watchdog."""
 
-import getpass
-import os
 from dataclasses import dataclass
 from typing import Any
 
+from heartbeat.commanding import on_this_host
 from migration.rules.voting import Role
 
 
@@ -21,12 +20,8 @@ class Actor:
 
     @classmethod
     def on_this_host(cls) -> "Actor":
-        """Whoever runs a command here; containers may have no name for the user id."""
-        try:
-            name = getpass.getuser()
-        except (KeyError, OSError):
-            name = f"uid {os.getuid()}"
-        return cls(f"command ({name})")
+        """Whoever runs a command here."""
+        return cls(on_this_host())
 
 
 WATCHDOG = Actor("watchdog")
