@@ -11,6 +11,8 @@ class MigrationConfig(AppConfig):
     def ready(self) -> None:
         """Keep a record of what people change in the heartbeat system."""
         from heartbeat import telling
+        from heartbeat.api import scoping
         from migration.audit import record_telling
 
         telling.listen(record_telling)
+        scoping.register("migration", "migration")

@@ -114,7 +114,7 @@ for side, id in ([==[
 
 local MAX_BODY = 16777216 -- the listener's buffer; a body announced as larger is passed on without a bucket
 local BODY_CALLS = { ["/api/robot/status"] = true, ["/api/v2/heartbeat"] = true }
-local MARKS = { "x-robot-bucket", "x-robot-pin", "x-robot-kind", "x-robot-site", "x-side", "x-shadow" }
+local MARKS = { "x-robot-bucket", "x-robot-pin", "x-robot-kind", "x-robot-site", "x-side", "x-shadow", "x-v2" }
 
 function envoy_on_request(h)
   local hd = h:headers()

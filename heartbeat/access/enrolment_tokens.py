@@ -8,6 +8,7 @@ from django.db import transaction
 from heartbeat.access.minting import mint
 from heartbeat.models import EnrolmentToken
 from heartbeat.rules.kind import kind_from_word
+from heartbeat.rules.tags import in_order
 from heartbeat.rules.tokens import Sort
 from heartbeat.telling import tell
 
@@ -41,7 +42,7 @@ def issue(
         uses_left=uses,
         kind=kind_from_word(kind),
         site=site,
-        tags=list(dict.fromkeys(tags)),
+        tags=in_order(tags),
         replaces=replaces,
     )
     sentence = f"issued the enrolment token {prefix}… for {uses} robots"

@@ -9,7 +9,7 @@ from heartbeat.access.errors import HasToken, NotLive
 from heartbeat.access.minting import mint
 from heartbeat.access.statements import ENTER_TYPES, Entry, entry_of, marked
 from heartbeat.models import RobotToken
-from heartbeat.models.token import Live
+from heartbeat.models.token import Tokens
 from heartbeat.rules.identity import key_of
 from heartbeat.rules.tokens import Sort
 from heartbeat.telling import tell
@@ -17,7 +17,7 @@ from heartbeat.telling import tell
 _ENTER = marked("heartbeat_enter_robot", ENTER_TYPES)
 
 
-def tokens_of(robot_id: str) -> Live:
+def tokens_of(robot_id: str) -> Tokens:
     """Every token that a robot, in any spelling of its id, was ever given, newest first."""
     return RobotToken.objects.filter(robot_key=key_of(robot_id)).order_by("-id")
 
@@ -52,11 +52,12 @@ def rotate(token: RobotToken, *, overlap: timedelta, by: str, at: datetime) -> t
     token.refresh_from_db()
     if not token.is_live(at):
         raise NotLive(token.prefix)
-    for old in tokens_of(token.robot_id).live(at):
+    live = list(tokens_of(token.robot_id).live(at))
+    # What an expiring token was given to live for, the next one is given again; in an overlap the newest one counts.
+    lifetime = live[0].expires_at and live[0].expires_at - live[0].created_at
+    for old in live:
         old.expires_at = min(at + overlap, old.expires_at or at + overlap)
         old.save(update_fields=["expires_at"])
-    # A token that was to expire was replaced early: the next one lives as long as it would have from now on.
-    lifetime = token.expires_at and token.expires_at - token.created_at
     row, secret = _give(token.robot_key, token.robot_id, by, at, at + lifetime if lifetime else None)
     sentence = f"rotated {token.robot_id}'s token {token.prefix}… to {row.prefix}…"
     tell(

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from heartbeat.rules.identity import bucket_of, displayable, key_of
 from heartbeat.rules.kind import kind_from_word
+from heartbeat.rules.tags import in_order
 
 
 class Entry(NamedTuple):
@@ -28,7 +29,7 @@ def entry_of(robot_id: str, kind: str = "", site: str = "", tags: Sequence[str] 
         kind_from_word(robot_id),
         kind_from_word(kind),
         site,
-        list(dict.fromkeys(tags)),
+        in_order(tags),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the API says of tokens and closures, and what it may be asked. A token itself is answered once, when it is made."""
+"""What the API says of tokens and closures, and what it may be asked. A token is answered once, when it is made."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
+from heartbeat.api.serializers import Tags
 from heartbeat.models import EnrolmentToken, LegacyClosure, OperatorToken, RobotToken
 from heartbeat.rules.kind import LEKIWI, XLE
 from heartbeat.rules.scopes import SCOPES
+from heartbeat.rules.tags import LONGEST_TAG, PATTERN
 
 LONGEST_LIFE = timedelta(days=3660)
 LONGEST_OPERATOR_LIFE = timedelta(days=366)
@@ -48,7 +50,7 @@ class CohortRequest(serializers.Serializer):
 class RobotTokenRequest(CohortRequest):
     """Give a robot a token; the robot is entered if it was never heard."""
 
-    tags = serializers.ListField(child=Word(required=True, allow_blank=False), max_length=32, default=list)
+    tags = Tags(default=list)
     expires_at = Expiry(within=LONGEST_LIFE, required=False, allow_null=True, default=None)
 
 
@@ -65,7 +67,7 @@ class EnrolmentTokenRequest(CohortRequest):
 
     uses = serializers.IntegerField(min_value=1, max_value=100_000)
     expires_at = Expiry(within=LONGEST_OPERATOR_LIFE)
-    tags = serializers.ListField(child=Word(required=True, allow_blank=False), max_length=32, default=list)
+    tags = Tags(default=list)
     replaces = serializers.BooleanField(default=False, help_text="a robot that has a token may enrol again")
     note = Word(max_length=200)
 
@@ -83,7 +85,7 @@ class OperatorTokenRequest(serializers.Serializer):
 class LegacyClosureRequest(CohortRequest):
     """Close the legacy path for a cohort: at least one of kind, site and tag."""
 
-    tag = Word()
+    tag = serializers.RegexField(PATTERN, max_length=LONGEST_TAG, required=False, allow_blank=True, default="")
     reason = serializers.CharField(max_length=2_000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

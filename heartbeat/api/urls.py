@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from heartbeat.api import views
+from heartbeat.api import access_views, views
 from heartbeat.api.heartbeats import Heartbeats
 
 app_name = "heartbeat"
@@ -10,6 +10,15 @@ urlpatterns = [
     path("robots", views.Robots.as_view(), name="robots"),
     path("robots/<str:robot_id>", views.RobotView.as_view(), name="robot"),
     path("robots/<str:robot_id>/heartbeats", Heartbeats.as_view(), name="heartbeats"),
+    path("robots/<str:robot_id>/tokens", access_views.RobotTokens.as_view(), name="robot-tokens"),
+    path("robots/<str:robot_id>/tokens/<int:pk>", access_views.RobotTokenView.as_view(), name="robot-token"),
+    path("robots/<str:robot_id>/tokens/<int:pk>/rotate", access_views.Rotation.as_view(), name="robot-token-rotation"),
+    path("enrolment-tokens", access_views.EnrolmentTokens.as_view(), name="enrolment-tokens"),
+    path("enrolment-tokens/<int:pk>", access_views.EnrolmentTokenView.as_view(), name="enrolment-token"),
+    path("operator-tokens", access_views.OperatorTokens.as_view(), name="operator-tokens"),
+    path("operator-tokens/<int:pk>", access_views.OperatorTokenView.as_view(), name="operator-token"),
+    path("legacy-closures", access_views.LegacyClosures.as_view(), name="legacy-closures"),
+    path("legacy-closures/<int:pk>", access_views.LegacyClosureView.as_view(), name="legacy-closure"),
     path("fleet/summary", views.FleetSummaryView.as_view(), name="fleet-summary"),
     path("validation/robot-count", views.RobotCountView.as_view(), name="robot-count"),
 ]

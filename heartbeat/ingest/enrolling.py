@@ -19,6 +19,7 @@ from heartbeat.ingest.refusal import Refusal, too_fast
 from heartbeat.ingest.register import NEVER, Admitted, Live
 from heartbeat.rules.identity import LONGEST_BUCKETED_ID, why_no_bucket
 from heartbeat.rules.kind import kind_from_word
+from heartbeat.rules.tags import MOST_TAGS, why_no_tag
 from heartbeat.rules.tokens import Sort, bearer_in, digest_of
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class Enrolment(Struct, forbid_unknown_fields=True):
     robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID)]
     kind: Annotated[str, Meta(max_length=64)] = ""
     site: Annotated[str, Meta(max_length=64)] = ""
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=32)] = []
+    tags: Annotated[list[str], Meta(max_length=MOST_TAGS)] = []
 
 
 class Invalid(Exception):
@@ -119,9 +120,11 @@ def decode(body: bytes) -> Enrolment:
         raise Invalid("robot_id", reason)
     if asked.kind and not kind_from_word(asked.kind):
         raise Invalid("kind", f"{asked.kind!r} tells no kind: lekiwi or xle")
-    for name, text in (("site", asked.site), *((f"tags[{n}]", tag) for n, tag in enumerate(asked.tags))):
-        if "\x00" in text:
-            raise Invalid(name, "contains U+0000, which cannot be stored")
+    if "\x00" in asked.site:
+        raise Invalid("site", "contains U+0000, which cannot be stored")
+    for place, tag in enumerate(asked.tags):
+        if reason := why_no_tag(tag):
+            raise Invalid(f"tags[{place}]", reason)
     return asked
 
 

@@ -19,6 +19,8 @@ class Marks(NamedTuple):
     #: the identity as it is answered in `x-request-id`
     request_id_text: bytes
     address: str
+    #: whether the door serves no v2 now, so that every robot has to get through the legacy call
+    v2_refused: bool = False
 
 
 def marks_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | None = None) -> Marks:
@@ -28,7 +30,14 @@ def marks_of(headers: Iterable[tuple[bytes, bytes]], client: tuple[str, int] | N
     role = SHADOW if b"x-shadow" in given else FAILOVER if side == "legacy" else OWNER
     text = given.get(b"x-request-id", b"")
     request_id = _identity(text) if text else uuid.uuid4()
-    return Marks(role, side, request_id, text or str(request_id).encode(), _address(given, client))
+    return Marks(
+        role,
+        side,
+        request_id,
+        text or str(request_id).encode(),
+        _address(given, client),
+        given.get(b"x-v2") == b"refused",
+    )
 
 
 def _address(given: Mapping[bytes, bytes], client: tuple[str, int] | None) -> str:

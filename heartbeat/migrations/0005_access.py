@@ -16,7 +16,7 @@ CREATE FUNCTION heartbeat_enter_robot(
         enrolled_at = coalesce(r.enrolled_at, excluded.enrolled_at),
         reported_kind = coalesce(nullif(excluded.reported_kind, ''), r.reported_kind),
         site = coalesce(nullif(excluded.site, ''), r.site),
-        tags = r.tags || ARRAY(SELECT tag FROM unnest(excluded.tags) AS tag WHERE tag <> ALL (r.tags))
+        tags = ARRAY(SELECT DISTINCT tag COLLATE "C" AS tag FROM unnest(r.tags || excluded.tags) AS tag ORDER BY tag)
 $$;
 """
 LEAVE_ROBOT = "DROP FUNCTION heartbeat_enter_robot;"
@@ -61,7 +61,7 @@ BEGIN
     PERFORM heartbeat_enter_robot(
         the_key, the_id, the_bucket, the_kind_by_id, coalesce(nullif(enrolment.kind, ''), the_kind),
         coalesce(nullif(enrolment.site, ''), the_site),
-        ARRAY(SELECT DISTINCT tag FROM unnest(enrolment.tags || the_tags) AS tag ORDER BY tag)
+        ARRAY(SELECT DISTINCT tag COLLATE "C" AS tag FROM unnest(enrolment.tags || the_tags) AS tag ORDER BY tag)
     );
     RETURN QUERY INSERT INTO heartbeat_robottoken AS t
         (robot_key, robot_id, digest, prefix, created_at, created_by, enrolled_with_id)

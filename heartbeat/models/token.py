@@ -6,10 +6,10 @@ from django.db import models
 from django.db.models import Q
 
 
-class Live(models.QuerySet):
+class Tokens(models.QuerySet):
     """Tokens by their life."""
 
-    def live(self, at: datetime) -> "Live":
+    def live(self, at: datetime) -> "Tokens":
         """Neither revoked nor expired at `at`."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=at), revoked_at=None)
 
@@ -26,7 +26,7 @@ class Token(models.Model):
     revoked_by = models.TextField(default="", db_default="", blank=True)
     last_used_at = models.DateTimeField(null=True, help_text="to within some minutes")
 
-    objects = Live.as_manager()
+    objects = Tokens.as_manager()
 
     class Meta:
         abstract = True

@@ -21,7 +21,10 @@ PROBE = "/_door/side"
 _TYPES = "type.googleapis.com/envoy."
 #: the only calls that are copied, retried and counted for ejection
 _ROBOT_CALLS = (("POST", "/api/robot/status"), ("GET", "/api/check-update"))
-_V2_PATHS = ({"path": "/api/v2/heartbeat"}, {"path": "/api/v2/heartbeats"}, {"prefix": "/api/v2/ping/"})
+_V2_PATHS = (
+    *({"path": f"/api/v2/{name}"} for name in ("heartbeat", "heartbeats", "enrol")),
+    {"prefix": "/api/v2/ping/"},
+)
 _ROBOT_SOCKET = {"prefix": "/ws/robot/"}
 #: what operators and tools call of legacy, once `new` answers it: the list keeps the rest of the site out
 _OPERATOR_PATHS: tuple[Json, ...] = (
@@ -170,7 +173,7 @@ def _robot_call(plan: RoutePlan, match: Json, owner: Side) -> Json:
         # The access log's tags come from here, not from headers.
         "metadata": {"filter_metadata": {OURS: ours}},
         "stat_prefix": f"owner_{owner}",
-        "request_headers_to_add": [_header("x-side", str(owner))],
+        "request_headers_to_add": [_header("x-side", str(owner)), *([] if plan.accept_v2 else [_V2_REFUSED])],
     }
 
 
@@ -230,3 +233,7 @@ def _is(name: str, value: str) -> Json:
 
 def _header(key: str, value: str) -> Json:
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+#: tells `new` that a robot has no way but the legacy call: it then asks for no token and keeps no path closed
+_V2_REFUSED = _header("x-v2", "refused")

@@ -91,10 +91,10 @@ def test_the_simulators_controls_are_not_reachable(door, path):
 
 def test_v2_goes_to_ingest_alone_whoever_owns_the_robot(door):
     body = json.dumps({"robot_id": "on-legacy"})
-    answers = [door.call("POST", path, body) for path in ("/api/v2/heartbeat", "/api/v2/heartbeats")]
+    answers = [door.call("POST", f"/api/v2/{name}", body) for name in ("heartbeat", "heartbeats", "enrol")]
     answers.append(door.call("GET", "/api/v2/ping/on-legacy"))
 
-    assert [answer.system for answer in answers] == ["new"] * 3
+    assert [answer.system for answer in answers] == ["new"] * 4
     assert "x-side" not in door.new.heard()[0]["headers"]
     assert door.legacy.heard() == []
 
@@ -102,12 +102,26 @@ def test_v2_goes_to_ingest_alone_whoever_owns_the_robot(door):
 def test_v2_is_refused_with_a_hint_until_new_is_in_play(door):
     door.route(RoutePlan.preparation())
 
-    for path in ("/api/v2/heartbeat", "/api/v2/heartbeats", "/api/v2/ping/x", "/ws/robot/x"):
+    for path in ("/api/v2/heartbeat", "/api/v2/heartbeats", "/api/v2/enrol", "/api/v2/ping/x", "/ws/robot/x"):
         answer = door.call("POST", path, b"{}")
         assert (answer.status, answer.headers["retry-after"]) == (503, "30")
         assert answer.headers["content-type"] == "application/json"
         assert "legacy call" in answer.json()["detail"]
     assert door.new.heard() == []
+
+
+#: as in an emergency, but for the latch
+NO_V2 = RoutePlan("shadow", 0, shadow=True, failover_to_new=False, accept_v2=False)
+
+
+@pytest.mark.parametrize(("plan", "told"), [(NO_V2, "refused"), (RoutePlan.shadowing(), None)])
+def test_new_is_told_while_v2_is_refused_so_that_it_takes_every_legacy_call(door, plan, told):
+    door.route(plan)
+    door.beat("on-legacy")
+
+    copy = wait_for(lambda: copies(door.new))[0]
+
+    assert copy["headers"].get("x-v2") == told
 
 
 def test_a_download_is_looked_for_on_the_other_side_and_never_cut(door):
@@ -154,6 +168,7 @@ def test_the_other_system_hears_the_same_call_under_the_same_id(door, owner, oth
 
 MARKS = {
     "x_side": "new",
+    "x_v2": "refused",
     "x_shadow": "1",
     "x_robot_bucket": "0",
     "x_robot_pin": "new",
@@ -172,7 +187,7 @@ def test_marks_that_a_robot_forges_have_no_effect(door):
     assert answer.headers["x-request-id"] == headers["x-request-id"] != forged
     assert headers["x-side"] == "legacy"
     assert headers["x-robot-bucket"] != "0"
-    assert not {"x-shadow", "x-robot-kind", "x-robot-site"} & set(headers)
+    assert not {"x-shadow", "x-v2", "x-robot-kind", "x-robot-site"} & set(headers)
 
 
 def test_marks_with_underscores_have_no_effect_either(door):
@@ -189,6 +204,7 @@ def test_marks_with_underscores_have_no_effect_either(door):
         ("/api/v2/heartbeat", "new"),
         ("/api/v2/heartbeats", "new"),
         ("/api/v2/ping/x", "new"),
+        ("/api/v2/enrol", "new"),
         (STATUS, "new"),
         (CHECK, "new"),
         ("/ws/x", "live"),
@@ -206,7 +222,9 @@ def test_the_own_door_leads_to_new_alone_and_believes_no_marks(door, path, syste
     headers = getattr(door, system).heard(path)[0]["headers"]
     assert (answer.status, answer.system) == (200, "new")
     assert answer.headers["x-request-id"] == headers["x-request-id"] != forged
-    assert not {name for name in headers if name.startswith("x-robot-")} | ({"x-side", "x-shadow"} & set(headers))
+    assert not {name for name in headers if name.startswith("x-robot-")} | (
+        {"x-side", "x-shadow", "x-v2"} & set(headers)
+    )
     assert door.legacy.heard() == []
 
 

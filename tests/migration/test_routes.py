@@ -109,6 +109,21 @@ def test_preparation_sends_new_no_copies_and_an_emergency_goes_on_sending_them()
     assert copied == [0, 2]
 
 
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [(RoutePlan.preparation(), 2), (RoutePlan.emergency(), 2), (RoutePlan.split(100), 0), (RoutePlan.shadowing(), 0)],
+)
+def test_systems_are_told_while_v2_is_refused(plan, told):
+    calls = [route for route in routes_of(plan) if "request_headers_to_add" in route]
+    marked = [route for route in calls if {"key": "x-v2", "value": "refused"} in headers_added(route)]
+
+    assert len(marked) == told
+
+
+def headers_added(route):
+    return [one["header"] for one in route["request_headers_to_add"]]
+
+
 def test_pins_count_only_while_new_is_in_play():
     pinned = {"lekiwi_1": "new"}
 
