@@ -3,9 +3,23 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from heartbeat.models import Deployment, DeploymentsRevision, Heartbeat, LegacyRow, Package, Robot
+from heartbeat.access import enrolment_tokens, legacy_path, operator_tokens, robot_tokens
+from heartbeat.models import (
+    Deployment,
+    DeploymentsRevision,
+    EnrolmentToken,
+    Heartbeat,
+    LegacyClosure,
+    LegacyRow,
+    OperatorToken,
+    Package,
+    Robot,
+    RobotToken,
+)
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -65,3 +79,67 @@ class PackageAdmin(ReadOnly):
 @admin.register(DeploymentsRevision)
 class DeploymentsRevisionAdmin(ReadOnly):
     list_display = ["revision"]
+
+
+class TokenAdmin(ReadOnly):
+    """Tokens are made by the API and by commands, which show them once; here they are looked at and revoked."""
+
+    list_filter = ["revoked_at", "expires_at"]
+    exclude = ["digest"]
+    actions = ["revoke"]
+    #: the permission that revoking needs, and the use case
+    revoking: str
+    revoke_one: Any
+
+    @admin.action(description="Revoke", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Make the chosen tokens worthless."""
+        for token in queryset:
+            self.revoke_one(token, by=request.user.get_username(), at=timezone.now())
+        self.message_user(request, f"{len(queryset)} revoked")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may."""
+        return request.user.has_perm(self.revoking)
+
+
+@admin.register(RobotToken)
+class RobotTokenAdmin(TokenAdmin):
+    list_display = ["prefix", "robot_id", "created_at", "created_by", "expires_at", "revoked_at", "last_used_at"]
+    search_fields = ["prefix", "robot_id"]
+    exclude = ["digest", "robot_key"]
+    revoking = "heartbeat.issue_token"
+    revoke_one = staticmethod(robot_tokens.revoke)
+
+
+@admin.register(EnrolmentToken)
+class EnrolmentTokenAdmin(TokenAdmin):
+    list_display = ["prefix", "note", "uses_left", "uses_granted", "kind", "site", "tags", "expires_at", "revoked_at"]
+    search_fields = ["prefix", "note"]
+    revoking = "heartbeat.issue_enrolment_token"
+    revoke_one = staticmethod(enrolment_tokens.revoke)
+
+
+@admin.register(OperatorToken)
+class OperatorTokenAdmin(TokenAdmin):
+    list_display = ["prefix", "user", "name", "scopes", "expires_at", "revoked_at", "last_used_at"]
+    search_fields = ["prefix", "name", "user__username"]
+    revoking = "heartbeat.manage_operator_tokens"
+    revoke_one = staticmethod(operator_tokens.revoke)
+
+
+@admin.register(LegacyClosure)
+class LegacyClosureAdmin(ReadOnly):
+    list_display = ["id", "kind", "site", "tag", "reason", "closed_at", "closed_by", "opened_at", "opened_by"]
+    actions = ["open_again"]
+
+    @admin.action(description="Open the legacy path again", permissions=["open"])
+    def open_again(self, request: HttpRequest, queryset: QuerySet[LegacyClosure]) -> None:
+        """Take the chosen cohorts' legacy calls again."""
+        for closure in queryset:
+            legacy_path.open_again(closure, by=request.user.get_username(), at=timezone.now())
+        self.message_user(request, f"{len(queryset)} opened")
+
+    def has_open_permission(self, request: HttpRequest) -> bool:
+        """Whether this person may."""
+        return request.user.has_perm("heartbeat.close_legacy_path")

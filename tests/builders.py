@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
 
-from migration.management.commands.demo_users import PERMISSIONS
+from migration.management.commands.demo_users import APPS, PERMISSIONS
 from migration.models import PhaseRun, TrafficSample
 from migration.rules.voting import Role
 from migration.traffic import nothing
@@ -19,7 +19,7 @@ def person(role: Role | None = Role.BACKEND, name: str = "") -> User:
     if role:
         group, _ = Group.objects.get_or_create(name=role.value)
         group.permissions.set(
-            Permission.objects.filter(content_type__app_label="migration", codename__in=PERMISSIONS[role])
+            Permission.objects.filter(content_type__app_label__in=APPS, codename__in=PERMISSIONS[role])
         )
         user.groups.add(group)
     return user

@@ -11,7 +11,7 @@ from hashlib import sha256
 import structlog
 
 from heartbeat.access.metrics import REFUSED, UNCREDENTIALED
-from heartbeat.ingest.following import Following
+from heartbeat.ingest.following import CHECK_SECONDS, Following
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.refusal import (
     NO_TOKEN,
@@ -43,7 +43,8 @@ MOST_PACES = 20_000
 class Access:
     """Decides for every call. `start` it in the running loop; until the first load it refuses with 503.
 
-    `clock` gives seconds since 1970, as tokens expire by; `ticks` seconds of a clock that is never set.
+    What a lost notice could hide is found within `check_seconds`. `clock` gives seconds since 1970, as tokens expire
+    by, `ticks` those of a clock that is never set.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class Access:
         dsn: str,
         *,
         pace: Pace = USUAL_PACE,
+        check_seconds: float = CHECK_SECONDS,
         clock: Callable[[], float] = time.time,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._register = Register()
-        self._following = Following(dsn, self._register)
+        self._following = Following(dsn, self._register, check_seconds)
         self._pace = pace
         self._clock = clock
         self._ticks = ticks

@@ -57,13 +57,14 @@ WHERE id = ANY($1::bigint[]) AND (last_used_at IS NULL OR last_used_at < now() -
 class Following:
     """Fills `register` from the database at `dsn`, through one connection of its own."""
 
-    def __init__(self, dsn: str, register: Register) -> None:
+    def __init__(self, dsn: str, register: Register, check_seconds: float = CHECK_SECONDS) -> None:
         self.loaded = False
         #: called after every change of the register
         self.listeners: list[Callable[[], None]] = []
         #: numbers of tokens that were used and not yet written down
         self.used: set[int] = set()
         self._dsn = dsn
+        self._check_seconds = check_seconds
         self._register = register
         self._as_of = 0.0
         self._changed: set[str] = set()
@@ -124,7 +125,7 @@ class Following:
             await self._wait_for_notice()
             await self._apply(connection)
             now = time.monotonic()
-            if now - checked >= CHECK_SECONDS:
+            if now - checked >= self._check_seconds:
                 checked = now
                 await self._check(connection)
             if self._register.closures and now - cohorts >= COHORT_SECONDS:
@@ -138,7 +139,7 @@ class Following:
 
     async def _wait_for_notice(self) -> None:
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(self._check_seconds):
                 await self._wake.wait()
         except TimeoutError:
             return

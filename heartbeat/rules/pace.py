@@ -4,24 +4,25 @@ The number is the time at which the bucket would be full again. It is all there 
 has passed may be forgotten.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 
-class Pace(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Pace:
     """Calls per second in the long run, and how many may come at once after a rest."""
 
     per_second: float
     burst: int
+    #: how long one call takes to be forgotten; computed once, because it is asked for with every call
+    step_seconds: float = field(init=False)
+    #: how far ahead of now the bucket's time may lie
+    slack_seconds: float = field(init=False)
 
-    @property
-    def step_seconds(self) -> float:
-        """How long one call takes to be forgotten."""
-        return 1 / self.per_second
-
-    @property
-    def slack_seconds(self) -> float:
-        """How far ahead of now the bucket's time may lie."""
-        return self.burst / self.per_second
+    def __post_init__(self) -> None:
+        if not (self.per_second > 0 and self.burst >= 1):
+            raise ValueError(f"{self.per_second} calls per second, {self.burst} at once: nobody could ever call")
+        object.__setattr__(self, "step_seconds", 1 / self.per_second)
+        object.__setattr__(self, "slack_seconds", self.burst / self.per_second)
 
 
 def take(full_at: float, now: float, pace: Pace) -> tuple[float, float]:

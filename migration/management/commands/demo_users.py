@@ -17,12 +17,15 @@ LOGINS = {
     "qa": Role.QA,
     "oncall": Role.ON_CALL,
 }
+#: whose permissions the roles hold
+APPS = ("heartbeat", "migration")
 VIEWER, ADMIN = "viewer", "admin"
 
+_ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
-    Role.MIGRATION_LEAD: ("cast_vote", "advance_phase", "roll_back", "release_latch"),
-    Role.INFRASTRUCTURE: ("cast_vote", "advance_phase", "roll_back", "release_latch"),
-    Role.BACKEND: ("cast_vote", "roll_back"),
+    Role.MIGRATION_LEAD: ("cast_vote", "advance_phase", "roll_back", "release_latch", *_ACCESS),
+    Role.INFRASTRUCTURE: ("cast_vote", "advance_phase", "roll_back", "release_latch", *_ACCESS),
+    Role.BACKEND: ("cast_vote", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote",),
     Role.ON_CALL: ("cast_vote", "roll_back", "release_latch"),
@@ -35,9 +38,7 @@ class Command(RunbookCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for role, codenames in PERMISSIONS.items():
             group, _ = Group.objects.get_or_create(name=role.value)
-            group.permissions.set(
-                Permission.objects.filter(content_type__app_label="migration", codename__in=codenames)
-            )
+            group.permissions.set(Permission.objects.filter(content_type__app_label__in=APPS, codename__in=codenames))
         if os.environ.get("DEMO") != "1":
             raise not_done("groups made; logins with known passwords are only for a demo (DEMO=1)")
         for login, role in LOGINS.items():
