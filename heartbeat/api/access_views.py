@@ -1,15 +1,15 @@
 """Tokens and the legacy path in the REST API. A token itself is in the answer that makes it, and nowhere else."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -21,7 +21,7 @@ from heartbeat.api.authentication import actor_of
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
 from heartbeat.api.permissions import holds
-from heartbeat.api.problems import problem
+from heartbeat.api.problems import CONTENT_TYPE, problem
 from heartbeat.api.queries import Query
 from heartbeat.models import EnrolmentToken, LegacyClosure, OperatorToken, RobotToken
 from heartbeat.rules.cohorts import Cohort
@@ -32,6 +32,14 @@ ISSUE_ENROLMENT_TOKEN = "heartbeat.issue_enrolment_token"
 ISSUE_OPERATOR_TOKEN = "heartbeat.issue_operator_token"
 MANAGE_OPERATOR_TOKENS = "heartbeat.manage_operator_tokens"
 CLOSE_LEGACY_PATH = "heartbeat.close_legacy_path"
+
+
+#: as it stands beside the answers that all operations have
+_CONFLICT = {
+    (409, CONTENT_TYPE): OpenApiResponse(
+        {"$ref": "#/components/schemas/Problem"}, "It may not be done now; `detail` says why"
+    )
+}
 
 
 class NewestFirst(Keyset):
@@ -96,12 +104,13 @@ class RobotTokens(TokenListing):
         """Of this robot, in any spelling."""
         return robot_tokens.tokens_of(self.kwargs["robot_id"])
 
-    @extend_schema(request=said.RobotTokenRequest, responses={201: said.NewRobotToken})
+    @extend_schema(request=said.RobotTokenRequest, responses={201: said.NewRobotToken, **_CONFLICT})
     def post(self, request: Request, robot_id: str) -> Response:
         """Give the robot a token; it is entered if it was never heard. 409 while it has one that is good."""
-        asked, now = _asked(said.RobotTokenRequest, request), timezone.now()
+        now = timezone.now()
+        asked = _asked(said.RobotTokenRequest, request, now)
         if reason := why_no_bucket(robot_id):
-            raise ValidationError({"robot_id": [reason]})
+            raise NotFound(f"no robot can have this id: {reason}")
         row, token = robot_tokens.issue(robot_id, by=actor_of(request), at=now, **asked)
         return _made(said.NewRobotToken, row, token)
 
@@ -124,12 +133,12 @@ class Rotation(Guarded, APIView):
 
     changing = ISSUE_TOKEN
 
-    @extend_schema(request=said.RotationRequest, responses={201: said.NewRobotToken})
+    @extend_schema(request=said.RotationRequest, responses={201: said.NewRobotToken, **_CONFLICT})
     def post(self, request: Request, robot_id: str, pk: int) -> Response:
         """Give the robot another token; the ones it has stay good for the overlap. 409 when this one is not good."""
-        overlap = timedelta(seconds=_asked(said.RotationRequest, request)["overlap_seconds"])
-        old = _token_of(robot_id, pk)
-        row, token = robot_tokens.rotate(old, overlap=overlap, by=actor_of(request), at=timezone.now())
+        now = timezone.now()
+        overlap = timedelta(seconds=_asked(said.RotationRequest, request, now)["overlap_seconds"])
+        row, token = robot_tokens.rotate(_token_of(robot_id, pk), overlap=overlap, by=actor_of(request), at=now)
         return _made(said.NewRobotToken, row, token)
 
 
@@ -143,8 +152,9 @@ class EnrolmentTokens(TokenListing):
     @extend_schema(request=said.EnrolmentTokenRequest, responses={201: said.NewEnrolmentToken})
     def post(self, request: Request) -> Response:
         """Make one, good for a number of robots and for a time."""
-        asked = _asked(said.EnrolmentTokenRequest, request)
-        row, token = enrolment_tokens.issue(by=actor_of(request), at=timezone.now(), **asked)
+        now = timezone.now()
+        asked = _asked(said.EnrolmentTokenRequest, request, now)
+        row, token = enrolment_tokens.issue(by=actor_of(request), at=now, **asked)
         return _made(said.NewEnrolmentToken, row, token)
 
 
@@ -174,9 +184,10 @@ class OperatorTokens(TokenListing):
     @extend_schema(request=said.OperatorTokenRequest, responses={201: said.NewOperatorToken})
     def post(self, request: Request) -> Response:
         """Make one that acts for the caller; called with a token, one that can do no more than that one."""
-        asked, by = _asked(said.OperatorTokenRequest, request), actor_of(request)
+        now, by = timezone.now(), actor_of(request)
+        asked = _asked(said.OperatorTokenRequest, request, now)
         within = request.auth.scopes if isinstance(request.auth, OperatorToken) else None
-        row, token = operator_tokens.issue(request.user, by=by, at=timezone.now(), within=within, **asked)
+        row, token = operator_tokens.issue(request.user, by=by, at=now, within=within, **asked)
         return _made(said.NewOperatorToken, row, token)
 
 
@@ -204,12 +215,13 @@ class LegacyClosures(Guarded, Listing):
         """Those in force, those lifted, or all."""
         return rows.filter(opened_at__isnull=asked["closed"]) if "closed" in asked else rows
 
-    @extend_schema(request=said.LegacyClosureRequest, responses={201: said.LegacyClosureSerializer})
+    @extend_schema(request=said.LegacyClosureRequest, responses={201: said.LegacyClosureSerializer, **_CONFLICT})
     def post(self, request: Request) -> Response:
         """Refuse legacy calls of a cohort's robots, which then have to speak v2. Lifted while v2 is refused."""
-        asked = _asked(said.LegacyClosureRequest, request)
+        now = timezone.now()
+        asked = _asked(said.LegacyClosureRequest, request, now)
         reason = asked.pop("reason")
-        closure = legacy_path.close(Cohort(**asked), reason=reason, by=actor_of(request), at=timezone.now())
+        closure = legacy_path.close(Cohort(**asked), reason=reason, by=actor_of(request), at=now)
         return Response(said.LegacyClosureSerializer(closure).data, status=201)
 
 
@@ -226,11 +238,16 @@ class LegacyClosureView(Guarded, APIView):
         return Response(status=204)
 
 
-def _asked(serializer: type[serializers.Serializer], request: Request) -> dict[str, Any]:
+def _asked(serializer: type[serializers.Serializer], request: Request, now: datetime) -> dict[str, Any]:
+    """What the body asks for; a life in seconds as the moment at which it ends."""
     Query().parsed(request.query_params)
-    asked = serializer(data=request.data)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
+    body = serializer(data=request.data)
+    body.is_valid(raise_exception=True)
+    asked = dict(body.validated_data)
+    if "expires_in_seconds" in asked:
+        seconds = asked.pop("expires_in_seconds")
+        asked["expires_at"] = None if seconds is None else now + timedelta(seconds=seconds)
+    return asked
 
 
 def _made(serializer: type[serializers.ModelSerializer], row: Model, token: str) -> Response:

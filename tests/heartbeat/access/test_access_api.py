@@ -46,10 +46,6 @@ def with_token(user: User, *scopes: str) -> Client:
     return Client(headers={"authorization": f"Bearer {token}"})
 
 
-def tomorrow() -> str:
-    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
-
-
 def post(client: Client, path: str, body: object = None):
     return client.post(f"{API}/{path}", {} if body is None else body, content_type="application/json")
 
@@ -93,7 +89,7 @@ def test_a_robot_that_has_a_token_gets_no_second_one_beside_it(ada):
 
 
 def test_enrolment_tokens_are_made_listed_and_revoked(ada):
-    body = {"uses": 50, "expires_at": tomorrow(), "kind": "xle", "tags": ["pilot"], "note": "pilot fleet"}
+    body = {"uses": 50, "expires_in_seconds": 86_400, "kind": "xle", "tags": ["pilot"], "note": "pilot fleet"}
     made = post(ada, "enrolment-tokens", body)
     ada.delete(f"{API}/enrolment-tokens/{made.json()['id']}")
 
@@ -120,18 +116,19 @@ def test_the_legacy_path_is_closed_for_a_cohort_and_opened_again(ada):
     ("path", "body", "field"),
     [
         ("robots/lekiwi_1/tokens", {"kind": "toaster"}, "kind"),
-        ("robots/lekiwi_1/tokens", {"tags": ["Not A Tag"]}, "tags.0"),
+        ("robots/lekiwi_1/tokens", {"tags": ["Not A Tag"]}, "tags[0]"),
         ("robots/lekiwi_1/tokens", {"site": "a\x00"}, "site"),
-        ("robots/lekiwi_1/tokens", {"expires_at": "1999-01-01T00:00:00Z"}, "expires_at"),
-        ("robots/lekiwi_1/tokens", {"expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
-        ("robots/a%0Ab/tokens", {}, "robot_id"),
-        (f"robots/{'x' * 129}/tokens", {}, "robot_id"),
+        ("robots/lekiwi_1/tokens", {"expires_in_seconds": 0}, "expires_in_seconds"),
+        ("robots/lekiwi_1/tokens", {"expires_in_seconds": 1e300}, "expires_in_seconds"),
+        ("robots/lekiwi_1/tokens", {"expires_at": "2027-01-01T00:00:00Z"}, "expires_at"),
         ("robots/lekiwi_1/tokens?exipres_at=1", {}, "exipres_at"),
-        ("enrolment-tokens", {"expires_at": tomorrow()}, "uses"),
-        ("enrolment-tokens", {"uses": 0, "expires_at": tomorrow()}, "uses"),
-        ("enrolment-tokens", {"uses": 10}, "expires_at"),
-        ("operator-tokens", {"name": "x", "scopes": [], "expires_at": tomorrow()}, "scopes"),
-        ("operator-tokens", {"name": "x", "scopes": ["robots:*"], "expires_at": tomorrow()}, "scopes.0"),
+        ("enrolment-tokens", {"expires_in_seconds": 86_400}, "uses"),
+        ("enrolment-tokens", {"uses": "7", "expires_in_seconds": 86_400}, "uses"),
+        ("enrolment-tokens", {"uses": 7, "expires_in_seconds": 86_400, "replaces": 1}, "replaces"),
+        ("enrolment-tokens", {"uses": 0, "expires_in_seconds": 86_400}, "uses"),
+        ("enrolment-tokens", {"uses": 10}, "expires_in_seconds"),
+        ("operator-tokens", {"name": "x", "scopes": [], "expires_in_seconds": 86_400}, "scopes"),
+        ("operator-tokens", {"name": "x", "scopes": ["robots:*"], "expires_in_seconds": 86_400}, "scopes[0]"),
         ("legacy-closures", {"kind": "xle"}, "reason"),
         ("legacy-closures", {"reason": "everybody"}, ""),
         ("legacy-closures", [], ""),
@@ -144,6 +141,17 @@ def test_bad_input_names_the_field_and_makes_nothing(ada, path, body, field):
     assert field in [error["field"] for error in answer.json()["errors"]]
     assert not RobotToken.objects.exists()
     assert not LegacyClosure.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("robot_id", "reason"),
+    [("a%0Ab", "it holds control characters"), ("a%00b", "it holds"), ("x" * 129, "over 128 bytes")],
+)
+def test_an_id_that_cannot_speak_v2_is_given_no_token(ada, robot_id, reason):
+    answer = post(ada, f"robots/{robot_id}/tokens")
+
+    assert answer.status_code == 404
+    assert f"no robot can have this id: {reason}" in answer.json()["detail"]
 
 
 def test_each_action_has_a_permission_of_its_own(db):
@@ -172,7 +180,7 @@ def test_each_action_has_a_permission_of_its_own(db):
 def test_people_see_and_revoke_their_own_tokens_and_managers_everybodys(db):
     ada, bob = person("ada"), person("bob")
     manager = logged_in(person("eve", ("manage_operator_tokens",)))
-    body = {"name": "nightly report", "scopes": ["robots:read"], "expires_at": tomorrow()}
+    body = {"name": "nightly report", "scopes": ["robots:read"], "expires_in_seconds": 86_400}
     made = post(logged_in(ada), "operator-tokens", body).json()
 
     assert logged_in(bob).get(f"{API}/operator-tokens").json()["results"] == []
@@ -220,7 +228,7 @@ class TestOperatorsTokens:
 
     def test_it_makes_no_token_that_can_do_more_than_itself(self, db):
         script = with_token(person(), "tokens:write")
-        body = {"name": "x", "expires_at": tomorrow()}
+        body = {"name": "x", "expires_in_seconds": 86_400}
 
         wider = post(script, "operator-tokens", {**body, "scopes": ["tokens:read", "robots:write"]})
         same = post(script, "operator-tokens", {**body, "scopes": ["tokens:write"]})
