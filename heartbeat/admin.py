@@ -1,4 +1,4 @@
-"""Every model in the admin; what is history or derived can only be read."""
+"""Every model in the admin but the log, whose key has two columns; what is history or derived can only be read."""
 
 from typing import Any
 
@@ -9,16 +9,18 @@ from django.utils import timezone
 
 from heartbeat.access import enrolment_tokens, legacy_path, operator_tokens, robot_tokens
 from heartbeat.models import (
+    Boot,
     Deployment,
     DeploymentsRevision,
     EnrolmentToken,
-    Heartbeat,
     LegacyClosure,
     LegacyRow,
     OperatorToken,
     Package,
+    Profile,
     Robot,
     RobotToken,
+    Spelling,
 )
 
 
@@ -53,14 +55,24 @@ class LegacyRowAdmin(ReadOnly):
     exclude = ["key"]
 
 
-@admin.register(Heartbeat)
-class HeartbeatAdmin(ReadOnly):
-    list_display = ["received_at", "robot_id", "call", "role", "side", "status", "version", "request_id"]
-    list_filter = ["call", "role", "side", "protocol"]
-    search_fields = ["robot_id", "request_id"]
+@admin.register(Spelling)
+class SpellingAdmin(ReadOnly):
+    list_display = ["robot_id", "first_at"]
+    search_fields = ["robot_id"]
+    exclude = ["key", "robot_key"]
+
+
+@admin.register(Boot)
+class BootAdmin(ReadOnly):
+    list_display = ["boot_id", "first_at"]
+    search_fields = ["boot_id"]
     exclude = ["robot_key"]
-    # The log is large: counting it for every page would cost more than the page.
-    show_full_result_count = False
+
+
+@admin.register(Profile)
+class ProfileAdmin(ReadOnly):
+    list_display = ["id", "document"]
+    exclude = ["digest"]
 
 
 @admin.register(Deployment)

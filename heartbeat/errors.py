@@ -20,3 +20,7 @@ class Unstorable(NotRecorded):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class Misplaced(Exception):
+    """Heartbeats were not stored, and no copy of them is in the log: their robots' registers were deleted meanwhile."""

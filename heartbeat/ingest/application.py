@@ -1,22 +1,15 @@
-"""The ASGI application that answers robots: three calls by a fast path, everything else by the legacy contract.
+"""The ASGI application that answers robots: their calls by a fast path, everything else by the legacy contract."""
 
-Whatever the fast path does not take without a doubt (an odd body, a browser's request) goes to the FastAPI
-application, whose judgement is legacy's own; its robots' calls end in the same recorder.
-"""
-
-import re
 from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qsl
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from heartbeat.errors import NotRecorded
-from heartbeat.ingest import v2
+from heartbeat.ingest import schema
 from heartbeat.ingest.answers import (
     UPDATED,
     Answer,
-    Header,
     Message,
     Receive,
     Scope,
@@ -27,30 +20,17 @@ from heartbeat.ingest.answers import (
     send_answer,
     v2_refusal,
 )
-from heartbeat.ingest.beat import Beat, check_beat, new_beat
+from heartbeat.ingest.legacy_calls import plain_check, plain_status
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
+from heartbeat.ingest.v2 import v2_beat
 from heartbeat.metrics import REJECTED
 
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-#: what Python's JSON parser reads otherwise than msgspec skips it: longer integers than it converts, infinity
-_ODD_NUMBER = re.compile(rb"\d{4300}|\d[eE]\+?\d{3}")
-
-
-class _Status(msgspec.Struct):
-    robot_id: str
-    status: str
-    deployment_id: str | None = None
-    version: str | None = None
-    message: str | None = None
-    health: msgspec.Raw = msgspec.Raw(b"null")
-
-
 _NOT_ALLOWED = problem(405, "Method not allowed", "heartbeats are posted")
 _NOT_ALLOWED.headers.append((b"allow", b"POST"))
-_status_decoder = msgspec.json.Decoder(_Status)
 
 
 class Ingest:
@@ -96,7 +76,7 @@ class Ingest:
 
     async def _status(self, scope: Scope, receive: Receive, send: Send, marks: Marks) -> None:
         body = await _body(receive)
-        beat = _plain_status(scope["headers"], body, marks)
+        beat = plain_status(scope["headers"], body, marks)
         if beat is None:
             await self._legacy(scope, _again(body), marked(send, marks))
             return
@@ -108,14 +88,14 @@ class Ingest:
         await send_answer(send, answer, marks)
 
     async def _check(self, scope: Scope, receive: Receive, send: Send, marks: Marks) -> None:
-        asked = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        if "robot_id" not in asked or "current_version" not in asked or _from_browser(scope["headers"]):
+        asked = plain_check(scope["headers"], scope["query_string"], marks)
+        if asked is None:
             await self._legacy(scope, receive, marked(send, marks))
             return
-        group, version = asked.get("group", "all"), asked["current_version"]
+        beat, group, version = asked
         try:
-            revision = await self._recorder.record(check_beat(asked["robot_id"], version, group, marks))
-            answer = Answer(200, msgspec.json.encode(await self._offers.answer(group, version, revision)))
+            outcome = await self._recorder.record(beat)
+            answer = Answer(200, msgspec.json.encode(await self._offers.answer(group, version, outcome.deployments)))
         except NotRecorded as error:
             answer = legacy_refusal(error)
         await send_answer(send, answer, marks)
@@ -123,65 +103,23 @@ class Ingest:
     async def _v2(self, receive: Receive, marks: Marks) -> Answer:
         body = await _body(receive)
         try:
-            said = v2.decode(body)
-        except v2.Invalid as error:
+            said = schema.decode(body)
+        except schema.Invalid as error:
             REJECTED.labels("heartbeat", "invalid").inc()
             errors = [{"field": error.field, "reason": error.reason}]
             return problem(422, "The heartbeat is not valid", str(error), errors=errors)
-        beat = v2.v2_beat(said, marks, len(body))
+        beat = v2_beat(said, marks, len(body))
         try:
-            await self._recorder.record(beat)
+            outcome = await self._recorder.record(beat)
         except NotRecorded as error:
             return v2_refusal(error)
         accepted = {
-            "status": "accepted",
+            "status": "duplicate" if outcome.duplicate else "accepted",
             "robot_id": said.robot_id,
-            "request_id": str(marks.request_id),
+            "request_id": marks.request_id_text.decode("latin-1"),
             "received_at": beat.received_at,
         }
         return Answer(200, msgspec.json.encode(accepted))
-
-
-def _plain_status(headers: list[Header], body: bytes, marks: Marks) -> Beat | None:
-    """The heartbeat in a body that legacy would accept without a doubt, else None."""
-    if not _is_json(headers) or _from_browser(headers):
-        return None
-    try:
-        said = _status_decoder.decode(body)
-        if not body.isascii():
-            body.decode()  # what msgspec skips it does not check
-        if b"\\u0000" in body:
-            return None
-        health: bytes | None = bytes(said.health)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if health == b"null":
-        health = None
-    elif health[:1] != b"{" or _ODD_NUMBER.search(body):
-        return None
-    return new_beat(
-        said.robot_id,
-        marks,
-        call="status",
-        size=len(body),
-        deployment_id=said.deployment_id,
-        version=said.version,
-        status=said.status,
-        message=said.message,
-        health=None if health is None else health.decode(),
-    )
-
-
-def _is_json(headers: list[Header]) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            return value.partition(b";")[0].strip().lower() in (b"application/json", b"")
-    return True
-
-
-def _from_browser(headers: list[Header]) -> bool:
-    """A request with an origin is answered with CORS headers, which the legacy application knows."""
-    return any(name == b"origin" for name, _ in headers)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
 import structlog
 
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.statement import INPUT
 from heartbeat.rules.identity import bucket_of, displayable, key_of, row_key_of
 from heartbeat.rules.json_text import json_text
 from heartbeat.rules.kind import kind_from_word
@@ -27,6 +25,7 @@ OVERHEAD_BYTES = 1_000
 class Identity:
     """What follows from an id alone."""
 
+    robot_id: str
     robot_key: bytes
     row_key: bytes
     shown: str
@@ -35,52 +34,61 @@ class Identity:
 
 
 class Beat(msgspec.Struct, kw_only=True, gc=False):
-    """The input columns of `statement.RECORD`, and the size for the queue's bound. JSON columns hold JSON text.
+    """What every call has. A Struct because one is made for each: a tenth of the cost of a dataclass with as many fields.
 
-    A Struct because one is made for every call: it costs a tenth of a dataclass with as many fields.
+    JSON columns hold JSON text. `received_at` is stamped by the recorder, `at` follows from it.
     """
 
-    request_id: uuid.UUID
+    who: Identity
     robot_key: bytes
     row_key: bytes
-    robot_id: str
-    call: str
-    protocol: str
     role: str
     side: str
     address: str
-    bucket: int | None
-    kind_by_id: str
+    request_id: uuid.UUID | None
+    call: str
     received_at: datetime | None = None
-    deployment_id: str | None = None
-    version: str | None = None
-    status: str | None = None
-    message: str | None = None
-    health: str | None = None
-    current_version: str | None = None
-    group: str | None = None
-    exact: str | None = None
-    boot_id: str | None = None
-    sequence: int | None = None
-    sent_at: datetime | None = None
-    payload: str | None = None
-    kind_by_group: str = ""
-    reported_kind: str = ""
-    site: str = ""
-    firmware: str = ""
-    battery_percent: float | None = None
-    interval_seconds: float | None = None
+    at: datetime | None = None
     size: int = OVERHEAD_BYTES
 
 
-#: a beat as the tuple of the statement's input columns
-columns_of = attrgetter(*INPUT)
+class LegacyBeat(Beat, kw_only=True, gc=False):
+    """A legacy heartbeat or an update check."""
+
+    status: str | None = None
+    message: str | None = None
+    health: str | None = None
+    deployment_id: str | None = None
+    version: str | None = None
+    current_version: str | None = None
+    group: str | None = None
+    exact: str | None = None
+    kind_by_group: str = ""
+
+
+class V2Beat(Beat, kw_only=True, gc=False):
+    """A v2 heartbeat. `told` holds the columns that are known when it arrives, in the order of `statement.V2_TOLD`.
+
+    Numbers of motors and cameras of a whole batch are sent as one array: each beat has its share.
+    """
+
+    told: tuple[Any, ...] = ()
+    boot_name: str | None = None
+    boot_id: int | None = None
+    sequence: int | None = None
+    sent_at: datetime | None = None
+    clock_offset_seconds: float | None = None
+    profile_key: tuple[Any, ...] = ()
+    profile_id: int | None = None
+    motors: list[float] = []
+    cameras: list[float | None] = []
 
 
 @lru_cache(maxsize=32_768)
 def identity_of(robot_id: str) -> Identity:
     """The identity of an id; robots come back, so it is remembered."""
     return Identity(
+        robot_id=robot_id,
         robot_key=key_of(robot_id),
         row_key=row_key_of(robot_id),
         shown=displayable(robot_id),
@@ -89,41 +97,40 @@ def identity_of(robot_id: str) -> Identity:
     )
 
 
-def new_beat(
-    robot_id: str, marks: Marks, *, call: str, protocol: str = "legacy", size: int = 0, **columns: Any
-) -> Beat:
-    """A beat of `robot_id` under the door's `marks`; `columns` as in Beat."""
-    # An id of megabytes is legal in legacy's contract; it must not live on in the memory of ids.
-    who = identity_of(robot_id) if len(robot_id) <= 256 else identity_of.__wrapped__(robot_id)
-    return Beat(
+def who_is(robot_id: str) -> Identity:
+    """The identity of any id. One of megabytes is legal in legacy's contract; it must not live on in memory."""
+    return identity_of(robot_id) if len(robot_id) <= 256 else identity_of.__wrapped__(robot_id)
+
+
+def legacy_beat(robot_id: str, marks: Marks, *, call: str, size: int = 0, **columns: Any) -> LegacyBeat:
+    """A call of `robot_id` under the door's `marks`; `columns` as in LegacyBeat."""
+    who = who_is(robot_id)
+    return LegacyBeat(
+        who=who,
+        robot_key=who.robot_key,
+        row_key=who.row_key,
         request_id=marks.request_id,
         role=marks.role,
         side=marks.side,
         address=marks.address,
-        robot_key=who.robot_key,
-        row_key=who.row_key,
-        robot_id=who.shown,
-        bucket=who.bucket,
-        kind_by_id=who.kind,
         call=call,
-        protocol=protocol,
         size=OVERHEAD_BYTES + size,
         **columns,
     )
 
 
-def status_beat(said: Mapping[str, str | None], health: str | None, marks: Marks, size: int) -> Beat:
+def status_beat(said: Mapping[str, str | None], health: str | None, marks: Marks, size: int) -> LegacyBeat:
     """A legacy heartbeat: the body's five texts, its `health` as JSON text, and the body's size in bytes."""
     texts, exact = _texts({name: value for name, value in said.items() if name != "robot_id"}, said["robot_id"] or "")
-    return new_beat(said["robot_id"] or "", marks, call="status", size=size, health=health, exact=exact, **texts)
+    return legacy_beat(said["robot_id"] or "", marks, call="status", size=size, health=health, exact=exact, **texts)
 
 
-def check_beat(robot_id: str, current_version: str, group: str, marks: Marks) -> Beat:
+def check_beat(robot_id: str, current_version: str, group: str, marks: Marks) -> LegacyBeat:
     """An update check."""
     texts, exact = _texts({"current_version": current_version, "group": group}, robot_id)
     size = len(robot_id) + len(current_version) + len(group)
     kind = kind_from_word(group)
-    return new_beat(robot_id, marks, call="check_update", size=size, exact=exact, kind_by_group=kind, **texts)
+    return legacy_beat(robot_id, marks, call="check_update", size=size, exact=exact, kind_by_group=kind, **texts)
 
 
 def health_text(health: Mapping[str, Any] | None, robot_id: str) -> str | None:

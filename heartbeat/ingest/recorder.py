@@ -8,28 +8,29 @@ import asyncio
 import random
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import attrgetter
+from typing import NamedTuple
 
 import asyncpg
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter as Metric
 
-from heartbeat.errors import NotRecorded, Unavailable, Unstorable
-from heartbeat.ingest.beat import Beat, columns_of
+from heartbeat.errors import Misplaced, NotRecorded, Unavailable, Unstorable
+from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.marks import SHADOW
-from heartbeat.ingest.statement import RECORD
+from heartbeat.ingest.writer import Writer
 from heartbeat.metrics import ACCEPTED, COMMIT_ROWS, COMMIT_SECONDS, DUPLICATES, REJECTED
 
 log = structlog.get_logger(__name__)
 
 MOST_ROWS_PER_COMMIT = 1_000
 MOST_BYTES_PER_COMMIT = 8 * 2**20
-#: beyond these the queue is full: at 5,000/s that is one second, after which nobody waits any more
-MOST_ROWS_QUEUED = 5_000
+#: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
 #: the door gives each try 1 s
 COMMIT_TIMEOUT_SECONDS = 0.7
@@ -37,14 +38,37 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
 #: the connection is of no use any more, or the server cannot serve it now
+_call_and_role = attrgetter("call", "role")
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Outcome(NamedTuple):
+    """What became of one beat that was stored, now or before."""
+
+    deployments: uuid.UUID | None
+    duplicate: bool
 
 
 @dataclass(slots=True)
 class _Waiting:
-    beat: Beat
-    done: asyncio.Future[uuid.UUID]
+    """Beats that came together; the future holds an outcome or a refusal for each."""
+
+    beats: Sequence[Beat]
+    size: int
+    done: asyncio.Future[list[Outcome | NotRecorded]]
     since: float
+
+
+@dataclass(slots=True)
+class _Result:
+    """What became of the beats of a commit, those refused by `id()`."""
+
+    deployments: uuid.UUID | None = None
+    duplicates: set[int] = field(default_factory=set)
+    refused: dict[int, Unstorable] = field(default_factory=dict)
+
+    def of(self, beat: Beat) -> Outcome | NotRecorded:
+        return self.refused.get(id(beat)) or Outcome(self.deployments, id(beat) in self.duplicates)
 
 
 class Recorder:
@@ -73,6 +97,7 @@ class Recorder:
     def start(self) -> None:
         """Begin to connect and write; returns at once, also when there is no database yet."""
         if self._task is None:
+            self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def wait_for_first_connection(self, seconds: float) -> None:
@@ -90,29 +115,36 @@ class Recorder:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    async def record(self, beat: Beat) -> uuid.UUID:
+    async def record(self, beat: Beat) -> Outcome:
         """Return when `beat` is committed, or had been before. Stamps its `received_at`.
 
-        The answer is the revision of the deployments that this commit saw.
+        The outcome names the revision of the deployments that this commit saw.
         Raises Unavailable or Unstorable; then nothing is known to be stored.
         """
         try:
-            deployments = await self._enqueue(beat)
+            (outcome,) = await self.enqueue((beat,), beat.size)
         except NotRecorded as error:
             REJECTED.labels(beat.call, type(error).__name__.lower()).inc()
             raise
-        _accepted(beat.call, beat.role).inc()
-        return deployments
+        if isinstance(outcome, NotRecorded):
+            raise outcome
+        return outcome
 
-    def _enqueue(self, beat: Beat) -> asyncio.Future[uuid.UUID]:
+    def enqueue(self, beats: Sequence[Beat], size: int) -> asyncio.Future[list[Outcome | NotRecorded]]:
+        """Put beats of together `size` bytes into the queue; they share a commit. Stamps their `received_at`.
+
+        The future holds an outcome for each, or Unstorable for one that PostgreSQL refused. Raises Unavailable at once
+        when the queue is full or there is no database, and so does the future when the commit fails.
+        """
         if not self.available:
             raise _unavailable("the database cannot be reached")
-        if len(self._queue) >= MOST_ROWS_QUEUED or self._queued_bytes >= MOST_BYTES_QUEUED:
+        if self._queued_bytes >= MOST_BYTES_QUEUED:
             raise _unavailable("too many heartbeats are waiting")
-        beat.received_at = self._stamp()
-        waiting = _Waiting(beat, asyncio.get_running_loop().create_future(), time.monotonic())
+        for beat in beats:
+            beat.received_at = beat.at = self._stamp()
+        waiting = _Waiting(beats, size, self._loop.create_future(), time.monotonic())
         self._queue.append(waiting)
-        self._queued_bytes += beat.size
+        self._queued_bytes += size
         self._wake.set()
         return waiting.done
 
@@ -125,7 +157,7 @@ class Recorder:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
         while True:
             try:
-                connection, statement = await self._connect()
+                connection, writer = await self._connect()
             except _LOST as error:
                 self._tried.set()
                 self._say_once("recorder.cannot_connect", error)
@@ -134,7 +166,7 @@ class Recorder:
                 continue
             backoff_seconds = SHORTEST_BACKOFF_SECONDS
             try:
-                await self._write(connection, statement)
+                await self._write(connection, writer)
             except _LOST as error:
                 self._say_once("recorder.connection_lost", error)
             finally:
@@ -142,7 +174,7 @@ class Recorder:
                 connection.terminate()
                 self._fail_queued()
 
-    async def _connect(self) -> tuple[asyncpg.Connection, asyncpg.prepared_stmt.PreparedStatement]:
+    async def _connect(self) -> tuple[asyncpg.Connection, Writer]:
         connection = await asyncpg.connect(
             self._dsn,
             timeout=CONNECT_TIMEOUT_SECONDS,
@@ -157,14 +189,15 @@ class Recorder:
             },
         )
         try:
-            statement = await connection.prepare(RECORD, timeout=CONNECT_TIMEOUT_SECONDS)
+            writer = Writer(connection)
+            await writer.prepare(CONNECT_TIMEOUT_SECONDS)
         except BaseException:
             connection.terminate()
             raise
         connection.add_termination_listener(lambda _: self._wake.set())
-        return connection, statement
+        return connection, writer
 
-    async def _write(self, connection: asyncpg.Connection, statement: asyncpg.prepared_stmt.PreparedStatement) -> None:
+    async def _write(self, connection: asyncpg.Connection, writer: Writer) -> None:
         """Write batches through `connection` until it is lost."""
         self._ready.set()
         self._tried.set()
@@ -174,7 +207,7 @@ class Recorder:
             await self._wake.wait()
             self._wake.clear()
             while batch := self._take():
-                await self._commit_or_lose(statement, batch)
+                await self._commit_or_lose(writer, batch)
         raise ConnectionResetError("the database closed the connection")
 
     def _say_once(self, event: str, error: BaseException) -> None:
@@ -187,53 +220,72 @@ class Recorder:
     def _take(self) -> list[_Waiting]:
         """What waits, up to the bounds; what waited so long that nobody listens any more is refused."""
         batch: list[_Waiting] = []
-        size = 0
+        rows = size = 0
         too_old = time.monotonic() - self._commit_timeout_seconds
-        while self._queue and len(batch) < MOST_ROWS_PER_COMMIT and size < MOST_BYTES_PER_COMMIT:
+        while self._queue and rows < MOST_ROWS_PER_COMMIT and size < MOST_BYTES_PER_COMMIT:
             waiting = self._queue.popleft()
-            self._queued_bytes -= waiting.beat.size
+            self._queued_bytes -= waiting.size
             if waiting.since < too_old:
                 _fail(waiting, _unavailable("the database is too slow"))
                 continue
-            size += waiting.beat.size
+            size += waiting.size
+            rows += len(waiting.beats)
             batch.append(waiting)
         return batch
 
-    async def _commit_or_lose(self, statement: asyncpg.prepared_stmt.PreparedStatement, batch: list[_Waiting]) -> None:
+    async def _commit_or_lose(self, writer: Writer, batch: list[_Waiting]) -> None:
         try:
-            await self._commit(statement, batch)
+            await self._commit(writer, batch)
         except BaseException as error:
             for waiting in batch:
                 _fail(waiting, _unavailable("the database did not answer"))
             if isinstance(error, asyncpg.QueryCanceledError):  # somebody's lock, not a lost connection
-                log.warning("recorder.statement_cancelled", rows=len(batch))
+                log.warning("recorder.statement_cancelled", heartbeats=sum(len(waiting.beats) for waiting in batch))
                 return
             raise
 
-    async def _commit(self, statement: asyncpg.prepared_stmt.PreparedStatement, batch: list[_Waiting]) -> None:
-        """Commit the batch. One that PostgreSQL refuses for its data is halved until the row stands alone."""
-        first = _first_arrivals(batch)
+    async def _commit(self, writer: Writer, batch: list[_Waiting]) -> None:
+        beats = [beat for waiting in batch for beat in waiting.beats]
+        first, again = _first_arrivals(beats)
         started = time.monotonic()
+        result = _Result()
+        await self._write_what_can_be(writer, first, result)
+        for beat, earlier in again:
+            if refusal := result.refused.get(id(earlier)):
+                result.refused[id(beat)] = refusal
+            else:
+                result.duplicates.add(id(beat))
+        COMMIT_SECONDS.observe(time.monotonic() - started)
+        COMMIT_ROWS.observe(len(first))
+        DUPLICATES.inc(len(result.duplicates))
+        for (call, role), count in Counter(map(_call_and_role, beats)).items():
+            _accepted(call, role).inc(count)
+        for waiting in batch:
+            if not waiting.done.done():
+                waiting.done.set_result([result.of(beat) for beat in waiting.beats])
+
+    async def _write_what_can_be(self, writer: Writer, beats: list[Beat], result: _Result) -> None:
+        """Commit the beats. A batch that PostgreSQL refuses for its data is halved until the row stands alone."""
         try:
             async with asyncio.timeout(self._commit_timeout_seconds):
-                counts = await _fetch(statement, first)
+                try:
+                    written = await writer.write(beats)
+                except Misplaced:
+                    written = await writer.write(beats)
         except Exception as error:
             if not _is_of_the_data(error):
                 raise
-            if len(batch) == 1:
-                log.error("heartbeat.unstorable", robot=batch[0].beat.robot_id[:128], error=str(error))
-                _fail(batch[0], Unstorable(str(error)))
+            if len(beats) == 1:
+                log.error("heartbeat.unstorable", robot=beats[0].who.shown[:128], error=str(error))
+                REJECTED.labels(beats[0].call, "unstorable").inc()
+                result.refused[id(beats[0])] = Unstorable(str(error))
                 return
-            middle = len(batch) // 2
-            await self._commit(statement, batch[:middle])
-            await self._commit(statement, batch[middle:])
+            middle = len(beats) // 2
+            await self._write_what_can_be(writer, beats[:middle], result)
+            await self._write_what_can_be(writer, beats[middle:], result)
             return
-        COMMIT_SECONDS.observe(time.monotonic() - started)
-        COMMIT_ROWS.observe(len(batch))
-        DUPLICATES.inc(len(batch) - counts["fresh"])
-        for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_result(counts["deployments"])
+        result.deployments = written.deployments
+        result.duplicates |= written.duplicates
 
     def _fail_queued(self) -> None:
         while self._queue:
@@ -242,27 +294,27 @@ class Recorder:
 
 
 @cache
-def _accepted(call: str, role: str) -> Counter:
+def _accepted(call: str, role: str) -> Metric:
     """The counter of this call and role; looking it up by labels costs more than counting."""
     return ACCEPTED.labels(call, role)
 
 
-async def _fetch(statement: asyncpg.prepared_stmt.PreparedStatement, beats: Sequence[Beat]) -> asyncpg.Record:
-    columns = list(zip(*map(columns_of, beats), strict=True))
-    try:
-        return await statement.fetchrow(*columns)
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-        return await statement.fetchrow(*columns)
+def _first_arrivals(beats: Sequence[Beat]) -> tuple[list[Beat], list[tuple[Beat, Beat]]]:
+    """One beat a request id: the first to arrive, with the strongest role, as if they had come one by one.
 
-
-def _first_arrivals(batch: Sequence[_Waiting]) -> list[Beat]:
-    """One beat a request id: the first to arrive, with the strongest role, as if they had come one by one."""
-    first: dict[object, Beat] = {}
-    for waiting in batch:
-        beat = first.setdefault(waiting.beat.request_id, waiting.beat)
-        if beat.role == SHADOW:
-            beat.role = waiting.beat.role
-    return list(first.values())
+    The second part holds the others, each with its first.
+    """
+    first: list[Beat] = []
+    again: list[tuple[Beat, Beat]] = []
+    known: dict[uuid.UUID, Beat] = {}
+    for beat in beats:
+        if beat.request_id is None or (earlier := known.setdefault(beat.request_id, beat)) is beat:
+            first.append(beat)
+            continue
+        again.append((beat, earlier))
+        if earlier.role == SHADOW:
+            earlier.role = beat.role
+    return first, again
 
 
 def _is_of_the_data(error: Exception) -> bool:

@@ -1,161 +1,335 @@
-"""The one statement that stores a batch of heartbeats and moves the state they add up to.
+"""The statements that store a batch of calls and move the state they add up to: one round trip a commit.
 
-Every part of the state is the latest of something (heartbeat, update check, v2 heartbeat, any call), guarded by
-its own time. So applying is idempotent and the order does not matter: late heartbeats never move it backwards,
-and the same statement without its first half rebuilds the state from the log (`heartbeat.rebuilding`).
-Both inserts into the state are ordered by key, so that two writers cannot deadlock.
+Every part of the state is the latest of something (heartbeat, update check, v2 heartbeat, any call), guarded by its
+own time. So applying is idempotent and the order does not matter: late heartbeats never move it backwards, and the
+same statement without its first half rebuilds the state from the log (`heartbeat.rebuilding`).
+A batch in which nobody speaks twice needs no search for each one's latest: it has a statement of its own, which is
+what a large fleet uses.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-#: columns of the input, in the order of the parameters: what is logged …
-LOGGED: dict[str, str] = {
-    "request_id": "uuid",
+#: what every call has
+ARRIVED = {
     "robot_key": "bytea",
-    "robot_id": "text",
+    "row_key": "bytea",
     "received_at": "timestamptz",
-    "call": "text",
-    "protocol": "text",
+    "at": "timestamptz",
+    "request_id": "uuid",
     "role": "text",
     "side": "text",
     "address": "text",
-    "deployment_id": "text",
-    "version": "text",
+}
+_SAID_ITSELF = {
+    "robot_id": "text",
     "status": "text",
     "message": "text",
     "health": "json",
-    "current_version": "text",
-    "group": "text",
-    "exact": "json",
-    "boot_id": "text",
-    "sequence": "bigint",
-    "sent_at": "timestamptz",
-    "payload": "json",
+    "deployment_id": "text",
+    "version": "text",
 }
-#: … and what follows from it, computed beforehand
-DERIVED: dict[str, str] = {
-    "row_key": "bytea",
-    "bucket": "smallint",
-    "kind_by_id": "text",
-    "kind_by_group": "text",
-    "reported_kind": "text",
-    "site": "text",
-    "firmware": "text",
-    "battery_percent": "double precision",
-    "interval_seconds": "double precision",
+#: input columns of a legacy call, in the order of the parameters
+LEGACY_INPUT = {
+    **ARRIVED,
+    **_SAID_ITSELF,
+    **{"call": "text", "current_version": "text", "group": "text", "exact": "json", "kind_by_group": "text"},
 }
-INPUT = LOGGED | DERIVED
+#: what is known of a v2 heartbeat when it arrives …
+V2_TOLD = {
+    **_SAID_ITSELF,
+    **{"boot_name": "text", "sequence": "bigint", "sent_at": "timestamptz"},
+    **{"reported_kind": "text", "site": "text", "firmware": "text"},
+    **{"battery_percent": "real", "cpu_temperature_celsius": "real", "cpu_load_percent": "real"},
+    **{"memory_percent": "real", "disk_percent": "real", "rssi_dbm": "real", "rtt_ms": "real"},
+    **{"x_vel": "real", "y_vel": "real", "theta_vel": "real", "next_in_s": "real"},
+    **{"command_age_ms": "real", "command_rate_hz": "real", "watchdog_active": "boolean", "observers": "integer"},
+    **{"host_up": "boolean", "driver": "text", "services": "text", "payload": "json", "rest": "json"},
+}
+#: … and what its commit finds out; `motors_to` and `cameras_to` say where its numbers end in the batch's
+V2_FOUND = {"boot_id": "integer", "profile_id": "integer", "clock_offset_seconds": "double precision"}
+_SHARES = {"motors_to": "integer", "motors_count": "integer", "cameras_to": "integer", "cameras_count": "integer"}
+V2_INPUT = {**ARRIVED, **V2_FOUND, **V2_TOLD, **_SHARES}
+_LOGGED = ("received_at", "request_id", "role", "side", "status", "message")
+_LEGACY_LOGGED = (
+    *_LOGGED,
+    "call",
+    "address",
+    "deployment_id",
+    "version",
+    "health",
+    "current_version",
+    "group",
+    "exact",
+)
+_V2_LOGGED = (
+    *(*_LOGGED, "boot_id", "sequence", "sent_at", "profile_id"),
+    *("battery_percent", "cpu_temperature_celsius", "cpu_load_percent", "memory_percent", "disk_percent"),
+    *("rssi_dbm", "rtt_ms", "x_vel", "y_vel", "theta_vel", "next_in_s"),
+    *("command_age_ms", "command_rate_hz", "watchdog_active", "observers", "host_up", "driver", "services", "rest"),
+)
 
-_OF_ANY_CALL = ("robot_id", "protocol", "address")
-_OF_A_STATUS = ("status", "version", "deployment_id", "message", "health")
-_OF_A_V2 = ("reported_kind", "site", "firmware", "battery_percent", "interval_seconds", "payload")
+_SEEN = ("robot_id", "address")
+_SAID = ("status", "version", "deployment_id", "message", "health")
+_ASKED = ("group", "kind_by_group")
+_TOLD = ("reported_kind", "site", "firmware", "battery_percent", "payload", "sent_at")
+_ROW_SAID = _SAID
+_ROW_ASKED = ("current_version", "group")
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """For one kind of call: store and apply, when nobody speaks twice and in general; and apply alone."""
+
+    record_once_each: str
+    record: str
+    apply: str
 
 
 def _names(columns: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in columns)
 
 
-def _later(table: str, moment: str, columns: Sequence[str]) -> str:
-    """SET clauses that take the new values unless what is stored is later."""
-    newer = f"excluded.{moment} >= coalesce({table}.{moment}, '-infinity')"
-    clauses = [f'"{name}" = CASE WHEN {newer} THEN excluded."{name}" ELSE {table}."{name}" END' for name in columns]
-    return ", ".join([*clauses, f"{moment} = greatest(excluded.{moment}, {table}.{moment})"])
+def _input(columns: dict[str, str]) -> str:
+    given = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
+    return f"input AS MATERIALIZED (SELECT * FROM unnest({given}) AS given({_names(list(columns))}))"
 
 
-_INPUT = f"""
-input AS MATERIALIZED (
-    SELECT * FROM unnest({", ".join(f"${n}::{kind}[]" for n, kind in enumerate(INPUT.values(), 1))})
-    AS given({_names(list(INPUT))})
-)"""
-
-_STORE = f"""
-stored AS (
-    INSERT INTO heartbeat_heartbeat AS h ({_names(list(LOGGED))})
-    SELECT {_names(list(LOGGED))} FROM input ORDER BY request_id
-    ON CONFLICT (request_id) DO UPDATE SET role = excluded.role WHERE h.role = 'shadow' AND excluded.role <> 'shadow'
-    RETURNING {_names(list(LOGGED), "h.")}, h.xmax = 0 AS fresh
+def _stored(columns: Sequence[str], more: Sequence[tuple[str, str]]) -> str:
+    """The rows that were not stored before, by the unique indexes of their day."""
+    names = [*(f'"{name}"' for name in columns), *(f'"{name}"' for name, _ in more)]
+    values = [*(f'input."{name}"' for name in columns), *(value for _, value in more)]
+    return f"""stored AS (
+    INSERT INTO heartbeat_heartbeat (spelling_id, {", ".join(names)})
+    SELECT s.id, {", ".join(values)} FROM input JOIN heartbeat_spelling s ON s.key = input.row_key
+    ON CONFLICT DO NOTHING RETURNING received_at
 ),
-applied AS MATERIALIZED (
-    SELECT stored.*, {_names(list(DERIVED), "input.")} FROM stored JOIN input USING (request_id)
-)"""
+applied AS MATERIALIZED (SELECT input.* FROM input JOIN stored USING (received_at))"""
 
+
+def _take(source: str, moment: str, columns: dict[str, str], when: str, at: str) -> str:
+    """SET clauses: the new values and their moment, where `when` holds and what is stored is not later."""
+    newer = f"{when} AND {source}.{at} >= coalesce(r.{moment}, '-infinity')"
+    clauses = [f'"{name}" = CASE WHEN {newer} THEN {value} ELSE r."{name}" END' for name, value in columns.items()]
+    return ", ".join([*clauses, f"{moment} = CASE WHEN {newer} THEN {source}.{at} ELSE r.{moment} END"])
+
+
+def _of(source: str, columns: Sequence[str]) -> dict[str, str]:
+    return {name: f'{source}."{name}"' for name in columns}
+
+
+def _status(source: str) -> dict[str, str]:
+    return {**_of(source, _SAID[1:]), "status": f"coalesce({source}.status, '')"}
+
+
+def _seen(source: str, protocol: str) -> str:
+    values = {**_of(source, _SEEN), "last_side": f"{source}.side", "last_role": f"{source}.role"}
+    return _take(source, "last_seen_at", {**values, "protocol": f"'{protocol}'"}, "true", "received_at")
+
+
+_LEGACY_OWNED, _V2_OWNED = "role = 'owner' AND call = 'status'", "role = 'owner'"
 _LATEST = """
 seen AS (SELECT DISTINCT ON (robot_key) * FROM applied ORDER BY robot_key, received_at DESC),
 since AS (
-    SELECT robot_key, min(received_at) AS first_seen_at,
-           max(received_at) FILTER (WHERE role = 'owner' AND call <> 'check_update') AS owner_at
+    SELECT robot_key, min(received_at) AS first_seen_at, max(received_at) FILTER (WHERE {owned}) AS owner_at
     FROM applied GROUP BY robot_key
-),
-said AS (
-    SELECT DISTINCT ON (robot_key) * FROM applied WHERE call <> 'check_update' ORDER BY robot_key, received_at DESC
-),
-asked AS (
-    SELECT DISTINCT ON (robot_key) * FROM applied WHERE call = 'check_update' ORDER BY robot_key, received_at DESC
-),
-told AS (
-    SELECT DISTINCT ON (robot_key) * FROM applied WHERE call = 'heartbeat' ORDER BY robot_key, received_at DESC
 )"""
 
-_MOVE_ROBOTS = f"""
-robots AS (
-    INSERT INTO heartbeat_robot AS r (
-        key, bucket, kind_by_id, first_seen_at, last_acknowledged_as_owner_at,
-        last_seen_at, {_names(_OF_ANY_CALL)}, last_side, last_role,
-        last_status_at, {_names(_OF_A_STATUS)},
-        last_check_at, "group", kind_by_group,
-        last_v2_at, {_names(_OF_A_V2)}
+
+def _robots(sources: str, first: str, owner_at: str, *clauses: str) -> str:
+    return f"""robots AS (
+    UPDATE heartbeat_robot r SET
+        first_seen_at = least(r.first_seen_at, {first}),
+        last_acknowledged_as_owner_at = greatest(r.last_acknowledged_as_owner_at, {owner_at}),
+        {", ".join(clauses)}
+    FROM {sources} RETURNING 1
+)"""
+
+
+# --- legacy calls ----------------------------------------------------------------------------
+
+_SAYS, _ASKS = "{}.call = 'status'", "{}.call = 'check_update'"
+
+
+def _legacy_once_each() -> str:
+    a = "a"
+    robots = _robots(
+        "applied a WHERE r.key = a.robot_key",
+        "a.received_at",
+        "CASE WHEN a.role = 'owner' AND a.call = 'status' THEN a.received_at END",
+        _seen(a, "legacy"),
+        _take(a, "last_status_at", _status(a), _SAYS.format(a), "at"),
+        _take(a, "last_check_at", _of(a, _ASKED), _ASKS.format(a), "at"),
     )
-    SELECT seen.robot_key, seen.bucket, seen.kind_by_id, since.first_seen_at, since.owner_at,
-        seen.received_at, {_names(_OF_ANY_CALL, "seen.")}, seen.side, seen.role,
-        said.received_at, coalesce(said.status, ''), {_names(_OF_A_STATUS[1:], "said.")},
-        asked.received_at, coalesce(asked."group", ''), coalesce(asked.kind_by_group, ''),
-        told.received_at, coalesce(told.reported_kind, ''), coalesce(told.site, ''), coalesce(told.firmware, ''),
-        {_names(_OF_A_V2[3:], "told.")}
-    FROM seen JOIN since USING (robot_key)
-    LEFT JOIN said USING (robot_key) LEFT JOIN asked USING (robot_key) LEFT JOIN told USING (robot_key)
-    ORDER BY seen.robot_key
-    ON CONFLICT (key) DO UPDATE SET
-        first_seen_at = least(r.first_seen_at, excluded.first_seen_at),
-        last_acknowledged_as_owner_at =
-            greatest(r.last_acknowledged_as_owner_at, excluded.last_acknowledged_as_owner_at),
-        {_later("r", "last_seen_at", [*_OF_ANY_CALL, "last_side", "last_role"])},
-        {_later("r", "last_status_at", _OF_A_STATUS)},
-        {_later("r", "last_check_at", ["group", "kind_by_group"])},
-        {_later("r", "last_v2_at", _OF_A_V2)}
+    rows = f"""rows AS (
+    UPDATE heartbeat_legacyrow r SET first_at = least(r.first_at, a.received_at),
+        {_take(a, "status_at", {**_of(a, _ROW_SAID), "exact_status": "a.exact"}, _SAYS.format(a), "at")},
+        {_take(a, "check_at", {**_of(a, _ROW_ASKED), "exact_check": "a.exact"}, _ASKS.format(a), "at")}
+    FROM applied a WHERE r.key = a.row_key RETURNING 1
 )"""
+    return f"{robots},\n{rows}"
 
-_ROW_STATUS = ("deployment_id", "version", "status", "message", "health", "exact_status")
-_ROW_CHECK = ("current_version", "group", "exact_check")
 
-_MOVE_ROWS = f"""
+def _legacy_latest() -> str:
+    says, asks = "call = 'status'", "call = 'check_update'"
+    robots = _robots(
+        """seen JOIN since USING (robot_key) LEFT JOIN said USING (robot_key) LEFT JOIN asked USING (robot_key)
+    WHERE r.key = seen.robot_key""",
+        "since.first_seen_at",
+        "since.owner_at",
+        _seen("seen", "legacy"),
+        _take("said", "last_status_at", _status("said"), "said.at IS NOT NULL", "at"),
+        _take("asked", "last_check_at", _of("asked", _ASKED), "asked.at IS NOT NULL", "at"),
+    )
+    said = {**_of("row_said", _ROW_SAID), "exact_status": "row_said.exact"}
+    asked = {**_of("row_asked", _ROW_ASKED), "exact_check": "row_asked.exact"}
+    return f"""{_LATEST.format(owned=_LEGACY_OWNED)},
+said AS (SELECT DISTINCT ON (robot_key) * FROM applied WHERE {says} ORDER BY robot_key, at DESC),
+asked AS (SELECT DISTINCT ON (robot_key) * FROM applied WHERE {asks} ORDER BY robot_key, at DESC),
 row_since AS (SELECT row_key, min(received_at) AS first_at FROM applied GROUP BY row_key),
-row_said AS (
-    SELECT DISTINCT ON (row_key) * FROM applied WHERE call <> 'check_update' ORDER BY row_key, received_at DESC
-),
-row_asked AS (
-    SELECT DISTINCT ON (row_key) * FROM applied WHERE call = 'check_update' ORDER BY row_key, received_at DESC
-),
-rows_moved AS (
-    INSERT INTO heartbeat_legacyrow AS w (
-        key, robot_id, first_at, status_at, {_names(_ROW_STATUS)}, check_at, {_names(_ROW_CHECK)}
-    )
-    SELECT row_key, coalesce(row_said.robot_id, row_asked.robot_id), row_since.first_at,
-        row_said.received_at, {_names(_ROW_STATUS[:-1], "row_said.")}, row_said.exact,
-        row_asked.received_at, {_names(_ROW_CHECK[:-1], "row_asked.")}, row_asked.exact
+row_said AS (SELECT DISTINCT ON (row_key) * FROM applied WHERE {says} ORDER BY row_key, at DESC),
+row_asked AS (SELECT DISTINCT ON (row_key) * FROM applied WHERE {asks} ORDER BY row_key, at DESC),
+{robots},
+rows AS (
+    UPDATE heartbeat_legacyrow r SET first_at = least(r.first_at, row_since.first_at),
+        {_take("row_said", "status_at", said, "row_said.at IS NOT NULL", "at")},
+        {_take("row_asked", "check_at", asked, "row_asked.at IS NOT NULL", "at")}
     FROM row_since LEFT JOIN row_said USING (row_key) LEFT JOIN row_asked USING (row_key)
-    ORDER BY row_key
-    ON CONFLICT (key) DO UPDATE SET
-        first_at = least(w.first_at, excluded.first_at),
-        {_later("w", "status_at", _ROW_STATUS)},
-        {_later("w", "check_at", _ROW_CHECK)}
+    WHERE r.key = row_since.row_key RETURNING 1
 )"""
 
-#: stores, moves the state, and returns how many were new, how many of the others had their role raised, and which
-#: deployments were in force (`DeploymentsRevision`)
-RECORD = f"""WITH {_INPUT}, {_STORE}, {_LATEST}, {_MOVE_ROBOTS}, {_MOVE_ROWS}
-SELECT count(*) FILTER (WHERE fresh) AS fresh, count(*) FILTER (WHERE NOT fresh) AS raised,
-       (SELECT revision FROM heartbeat_deploymentsrevision) AS deployments FROM stored"""
 
-#: moves the state only, by heartbeats that are in the log already
-APPLY = f"""WITH {_INPUT}, applied AS MATERIALIZED (SELECT * FROM input), {_LATEST}, {_MOVE_ROBOTS}, {_MOVE_ROWS}
-SELECT count(*) FROM applied"""
+# --- v2 heartbeats ---------------------------------------------------------------------------
+
+
+def _v2_state(seen: str, said: str) -> tuple[str, ...]:
+    told = {**_of(said, _TOLD), "interval_seconds": f"{said}.next_in_s"}
+    run = {"boot_id": f"{said}.boot_name", **_of(said, ("sequence", "clock_offset_seconds"))}
+    same_run = f"{said}.boot_name IS NOT DISTINCT FROM r.boot_id"
+    since = {"boot_at": f"CASE WHEN {same_run} THEN r.boot_at ELSE {said}.received_at END"}
+    in_a_run = f"{said}.boot_name IS NOT NULL AND {said}.at >= coalesce(r.last_v2_at, '-infinity')"
+    kept = [f'"{n}" = CASE WHEN {in_a_run} THEN {v} ELSE r."{n}" END' for n, v in {**run, **since}.items()]
+    return (
+        _seen(seen, "v2"),
+        _take(said, "last_status_at", _status(said), f"{said}.at IS NOT NULL", "at"),
+        _take(said, "last_v2_at", told, f"{said}.at IS NOT NULL", "at"),
+        *kept,
+    )
+
+
+def _v2_once_each() -> str:
+    owner_at = "CASE WHEN a.role = 'owner' THEN a.received_at END"
+    return _robots("applied a WHERE r.key = a.robot_key", "a.received_at", owner_at, *_v2_state("a", "a"))
+
+
+def _v2_latest() -> str:
+    sources = "seen JOIN since USING (robot_key) JOIN told USING (robot_key) WHERE r.key = seen.robot_key"
+    return f"""{_LATEST.format(owned=_V2_OWNED)},
+told AS (SELECT DISTINCT ON (robot_key) * FROM applied ORDER BY robot_key, at DESC, sequence DESC NULLS LAST),
+{_robots(sources, "since.first_seen_at", "since.owner_at", *_v2_state("seen", "told"))}"""
+
+
+def _counts(tables: Sequence[str], source: str) -> str:
+    """How many were stored, how many rows of state they moved, and which deployments were in force."""
+    moved = " + ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+    revision = "(SELECT revision FROM heartbeat_deploymentsrevision)"
+    return f"SELECT (SELECT count(*) FROM {source}) AS stored, {moved} AS moved, {revision} AS deployments"
+
+
+def _statements(columns: dict[str, str], stored: str, once_each: str, latest: str, tables: Sequence[str]) -> Statements:
+    given = _input(columns)
+    applied = "applied AS MATERIALIZED (SELECT * FROM input)"
+    counts = _counts(tables, "stored")
+    return Statements(
+        record_once_each=f"WITH {given},\n{stored},\n{once_each}\n{counts}",
+        record=f"WITH {given},\n{stored},\n{latest}\n{counts}",
+        apply=f"WITH {given},\n{applied},\n{latest}\n{_counts(tables, 'applied')}",
+    )
+
+
+def _share(name: str, parameter: int) -> str:
+    """A beat's own share of the numbers that the whole batch sends as one array."""
+    to, count = f"input.{name}_to", f"input.{name}_count"
+    return f"CASE WHEN {count} > 0 THEN (${parameter}::real[])[{to} - {count} + 1:{to}] END"
+
+
+_LATE = ("at", "nullif(input.at, input.received_at)")
+LEGACY = _statements(
+    LEGACY_INPUT, _stored(_LEGACY_LOGGED, [_LATE]), _legacy_once_each(), _legacy_latest(), ("robots", "rows")
+)
+V2 = _statements(
+    V2_INPUT,
+    _stored(
+        _V2_LOGGED,
+        [
+            _LATE,
+            ("call", "'heartbeat'"),
+            ("address", "''"),
+            ("motors", _share("motors", len(V2_INPUT) + 1)),
+            ("cameras", _share("cameras", len(V2_INPUT) + 2)),
+        ],
+    ),
+    _v2_once_each(),
+    _v2_latest(),
+    ("robots",),
+)
+
+#: enters who was never heard (or only enrolled), and tells what is known of their runs
+MEET = """WITH input AS MATERIALIZED (
+    SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::text[],
+                         $8::text[])
+    AS given(row_key, robot_key, robot_id, bucket, kind_by_id, at, protocol, role)
+),
+spellings AS (
+    INSERT INTO heartbeat_spelling (key, robot_key, robot_id, first_at)
+    SELECT row_key, robot_key, robot_id, at FROM input ORDER BY row_key ON CONFLICT (key) DO NOTHING
+),
+rows AS (
+    INSERT INTO heartbeat_legacyrow (key, robot_id, first_at)
+    SELECT row_key, robot_id, at FROM input ORDER BY row_key ON CONFLICT (key) DO NOTHING
+)
+INSERT INTO heartbeat_robot AS r (key, robot_id, bucket, kind_by_id, first_seen_at, last_seen_at, protocol, last_role)
+SELECT DISTINCT ON (robot_key) robot_key, robot_id, bucket, kind_by_id, at, at, protocol, role
+FROM input ORDER BY robot_key, at
+ON CONFLICT (key) DO UPDATE SET
+    first_seen_at = coalesce(r.first_seen_at, excluded.first_seen_at),
+    last_seen_at = coalesce(r.last_seen_at, excluded.last_seen_at)
+RETURNING key, boot_id, sequence, clock_offset_seconds, last_v2_at
+"""
+BOOTS = """
+INSERT INTO heartbeat_boot AS b (robot_key, boot_id, first_at)
+SELECT * FROM unnest($1::bytea[], $2::text[], $3::timestamptz[]) ORDER BY 1, 2
+ON CONFLICT (robot_key, boot_id) DO UPDATE SET first_at = least(b.first_at, excluded.first_at)
+RETURNING id, robot_key, boot_id, first_at
+"""
+PROFILES = """
+INSERT INTO heartbeat_profile AS p (digest, document) SELECT * FROM unnest($1::bytea[], $2::jsonb[]) ORDER BY 1
+ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id, digest
+"""
+#: which of these v2 heartbeats the log has, in any day since their runs began
+FIND_SEQUENCES = """
+SELECT h.boot_id, h.sequence, h.received_at FROM unnest($1::integer[], $2::bigint[]) AS asked(boot_id, sequence)
+JOIN heartbeat_heartbeat h ON h.boot_id = asked.boot_id AND h.sequence = asked.sequence AND h.received_at >= $3
+"""
+#: which of these calls the log has, received in a span that holds all their copies and retries
+FIND_REQUESTS = """
+SELECT request_id, received_at FROM heartbeat_heartbeat
+WHERE request_id = ANY($1::uuid[]) AND received_at >= $2 AND received_at < $3
+"""
+#: a call that `new` knew as a copy only, and now answers for
+RAISE_ROLES = """
+WITH raised AS (
+    UPDATE heartbeat_heartbeat h SET role = given.role
+    FROM unnest($1::uuid[], $2::text[]) AS given(request_id, role)
+    WHERE h.request_id = given.request_id AND h.role = 'shadow' AND given.role <> 'shadow' AND h.received_at >= $3
+    RETURNING h.spelling_id, h.received_at, h.call, given.role
+)
+UPDATE heartbeat_robot r SET
+    last_role = CASE WHEN r.last_seen_at = raised.received_at THEN raised.role ELSE r.last_role END,
+    last_acknowledged_as_owner_at = CASE WHEN raised.role = 'owner' AND raised.call <> 'check_update'
+        THEN greatest(r.last_acknowledged_as_owner_at, raised.received_at) ELSE r.last_acknowledged_as_owner_at END
+FROM (
+    SELECT DISTINCT ON (s.robot_key) s.robot_key, raised.*
+    FROM raised JOIN heartbeat_spelling s ON s.id = raised.spelling_id ORDER BY s.robot_key, raised.received_at DESC
+) AS raised WHERE r.key = raised.robot_key
+"""

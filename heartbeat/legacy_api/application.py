@@ -53,8 +53,8 @@ def _robots_calls(recorder: Recorder, offers: Offers) -> APIRouter:
         request: Request, robot_id: str, current_version: str, group: str = "all"
     ) -> dict[str, Any]:
         await _started(recorder)
-        revision = await recorder.record(check_beat(robot_id, current_version, group, _marks(request)))
-        return await offers.answer(group, current_version, revision)
+        outcome = await recorder.record(check_beat(robot_id, current_version, group, _marks(request)))
+        return await offers.answer(group, current_version, outcome.deployments)
 
     return router
 

@@ -6,10 +6,12 @@ from heartbeat.models.heartbeat import Call, Heartbeat
 from heartbeat.models.legacy_closure import LegacyClosure
 from heartbeat.models.legacy_row import LegacyRow
 from heartbeat.models.operator_token import OperatorToken
+from heartbeat.models.registers import Boot, Profile, Spelling
 from heartbeat.models.robot import Kind, Protocol, Robot, Role, Side
 from heartbeat.models.robot_token import RobotToken
 
 __all__ = [
+    "Boot",
     "Call",
     "Deployment",
     "DeploymentsRevision",
@@ -20,9 +22,11 @@ __all__ = [
     "LegacyRow",
     "OperatorToken",
     "Package",
+    "Profile",
     "Protocol",
     "Robot",
     "RobotToken",
     "Role",
     "Side",
+    "Spelling",
 ]

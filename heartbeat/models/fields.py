@@ -35,3 +35,13 @@ class PlainJSONField(models.Field):
     def value_to_string(self, obj: models.Model) -> str:
         """JSON text for serialisers."""
         return json_text(self.value_from_object(obj))[0]
+
+
+class RealField(models.FloatField):
+    """Four bytes instead of eight: seven digits are more than a robot's sensor has."""
+
+    description = "Real number"
+
+    def db_type(self, connection: Any) -> str:
+        """The column's type in PostgreSQL."""
+        return "real"

@@ -30,11 +30,6 @@ class LegacyRow(models.Model):
 
     class Meta:
         ordering = ["first_at", "id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=models.Q(status_at__isnull=False) | models.Q(check_at__isnull=False), name="row_was_heard"
-            ),
-        ]
 
     def __str__(self) -> str:
         return self.robot_id

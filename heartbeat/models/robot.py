@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, F, Value, When
 
-from heartbeat.models.fields import PlainJSONField
+from heartbeat.models.fields import PlainJSONField, RealField
 
 
 class Kind(models.TextChoices):
@@ -85,15 +85,15 @@ class Robot(models.Model):
     reported_kind = models.TextField(default="", db_default="")
     site = models.TextField(default="", db_default="", blank=True)
     firmware = models.TextField(default="", db_default="", blank=True)
-    battery_percent = models.FloatField(null=True, help_text="0–100; none when wired or not told")
-    interval_seconds = models.FloatField(null=True, help_text="when it expects to speak again, as it said itself")
-    payload = PlainJSONField(null=True)
+    battery_percent = RealField(null=True, help_text="0–100; none when wired or not told")
+    interval_seconds = RealField(null=True, help_text="when it expects to speak again, as it said itself")
+    payload = PlainJSONField(null=True, help_text="what it said of operation: `teleop`")
+    sent_at = models.DateTimeField(null=True, help_text="by its own clock")
 
-    # which v2 heartbeats were stored: the run of the robot, the highest sequence in it, and which of the 64 before
+    # from the latest v2 heartbeat of a run: what is newer than `sequence` was not stored before
     boot_id = models.TextField(null=True)  # noqa: DJ001 - null: it never named a run
     boot_at = models.DateTimeField(null=True, help_text="when this run was first heard")
     sequence = models.BigIntegerField(null=True)
-    sequence_mask = models.BigIntegerField(default=0, db_default=0, help_text="bit n: sequence - n was stored")
     clock_offset_seconds = models.FloatField(null=True, help_text="server's time minus the robot's, as estimated")
 
     last_acknowledged_as_owner_at = models.DateTimeField(

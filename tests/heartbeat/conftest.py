@@ -23,7 +23,7 @@ PATIENT_SECONDS = 20.0
 
 
 _TABLES = ", ".join(
-    f"heartbeat_{name}" for name in ("heartbeat", "robot", "legacyrow", "deployment", "package", "deploymentsrevision")
+    f"heartbeat_{name}" for name in ("heartbeat", "spelling", "boot", "profile", "robot", "legacyrow", "deployment", "package", "deploymentsrevision")
 )
 
 

@@ -1,0 +1,144 @@
+"""What the benchmarks' robots say: the same heartbeat in v2, in legacy's words and as one DRF view takes it."""
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmarks.load import Job, Requests
+
+#: stands in a template for what changes with every heartbeat; as wide as every sequence number
+_SEQUENCE = b"1000000000"
+_ARM = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
+
+
+def robot_id(number: int) -> str:
+    """Every second robot is an XLE."""
+    return f"{'xlerobot' if number % 2 else 'lekiwi'}-{number:06d}"
+
+
+def boot_id(number: int) -> str:
+    """One run per robot."""
+    return f"5d1f4f0e-7c3a-4c2e-9a77-{number:012d}"
+
+
+def heartbeat(number: int) -> dict[str, Any]:
+    """What a robot says in v2, all that today's host can know (TELEMETRY.md)."""
+    chance = random.Random(number)
+    xle = number % 2 == 1
+    arms = ("left_", "right_") if xle else ("",)
+    joints = [f"{arm}arm_{joint}" for arm in arms for joint in _ARM] + (["head_pan", "head_tilt"] if xle else [])
+    wheels = ["base_left_wheel", "base_back_wheel", "base_right_wheel"]
+    motors: list[dict[str, Any]] = [
+        {"id": place, "name": name, "position_degrees": round(chance.uniform(-90, 90), 2)}
+        for place, name in enumerate(joints, 1)
+    ]
+    motors += [
+        {"id": len(joints) + place, "name": name, "velocity": round(chance.uniform(-50, 50), 2)}
+        for place, name in enumerate(wheels, 1)
+    ]
+    cameras = ["front", "wrist_left", "wrist_right"] if xle else ["front", "wrist"]
+    return {
+        "robot_id": robot_id(number),
+        "kind": "xle" if xle else "lekiwi",
+        "site": "abcd"[number % 4],
+        "firmware": "1.4.2",
+        "boot_id": boot_id(number),
+        "sequence": int(_SEQUENCE),
+        "sent_at": "2026-11-24T12:00:00.250000+00:00",
+        "status": "idle",
+        "version": "v1.2.3",
+        "deployment_id": "dep_0123456789ab",
+        "battery_percent": round(chance.uniform(20, 100), 1),
+        "cpu_temperature_celsius": round(chance.uniform(40, 70), 1),
+        "cpu_load_percent": round(chance.uniform(5, 90), 1),
+        "memory_percent": round(chance.uniform(20, 80), 1),
+        "disk_percent": round(chance.uniform(20, 80), 1),
+        "network": {"rssi_dbm": -57, "rtt_ms": 12.4},
+        "motors": motors,
+        "cameras": [{"name": name, "fps": 30.0} for name in cameras],
+        "base": {"x_vel": 0.1, "y_vel": 0.0, "theta_vel": 3.5},
+        "services": {"teleop": "active", "lekiwi": "active"},
+        "teleop": {"command_age_ms": 36.0, "command_rate_hz": 30.1, "watchdog_active": False, "observers": 1},
+        "next_in_s": 1.0,
+    }
+
+
+def legacy_heartbeat(number: int) -> dict[str, Any]:
+    """The same in legacy's words."""
+    health = {"services": {"teleop": "active", "lekiwi": "active"}, "timestamp": "2026-11-24T12:00:00.250000"}
+    return {
+        "robot_id": robot_id(number),
+        "deployment_id": "dep_0123456789ab",
+        "version": "v1.2.3",
+        "status": "idle",
+        "message": None,
+        "health": health,
+    }
+
+
+def _post(path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: robots", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _tokens(job: "Job") -> list[str]:
+    return Path(job.tokens).read_text().split() if job.tokens else []
+
+
+def _authorised(job: "Job", tokens: list[str], number: int) -> dict[str, str]:
+    return {"Authorization": f"Bearer {tokens[number]}"} if tokens else {}
+
+
+def _single(path: str) -> "Requests":
+    def requests(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
+        tokens = _tokens(job)
+        mine = []
+        for number in range(connection, job.robots, job.connections):
+            whole = _post(path, _compact(heartbeat(number)), _authorised(job, tokens, number))
+            mine.append((number, *whole.split(_SEQUENCE, 1)))
+        for sequence in count(int(_SEQUENCE) + job.first):
+            text = b"%d" % sequence
+            for number, before, after in mine:
+                yield before + text + after, number, sequence, 1
+
+    return requests
+
+
+def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
+    mine = [
+        (number, _post("/api/robot/status", _compact(legacy_heartbeat(number)), {"x-side": "new"}))
+        for number in range(connection, job.robots, job.connections)
+    ]
+    for sequence in count(job.first):
+        for number, request in mine:
+            yield request, number, sequence, 1
+
+
+def _batch(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """A backlog: `job.batch` heartbeats of one robot."""
+    tokens = _tokens(job)
+    numbers = list(range(connection, job.robots, job.connections))
+    for sequence in count(int(_SEQUENCE) + job.first, job.batch):
+        for number in numbers:
+            before, after = _compact(heartbeat(number)).split(_SEQUENCE, 1)
+            items = [before + b"%d" % (sequence + place) + after for place in range(job.batch)]
+            body = b"[" + b",".join(items) + b"]"
+            yield _post("/api/v2/heartbeats", body, _authorised(job, tokens, number)), number, sequence, job.batch
+
+
+REQUESTS: "dict[str, Requests]" = {
+    "v2": _single("/api/v2/heartbeat"),
+    "noop": _single("/noop"),
+    "drf": _single("/heartbeat/"),
+    "legacy": _legacy,
+    "batch": _batch,
+}

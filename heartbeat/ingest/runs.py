@@ -1,0 +1,93 @@
+"""What ingest remembers of robots between commits, and where each v2 heartbeat of a batch belongs.
+
+Memory changes only after a commit, and is dropped with the connection: what was not confirmed is read again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from heartbeat.ingest.beat import V2Beat
+from heartbeat.rules.clocks import Clock, heard, seconds_late
+
+_TICK = timedelta(microseconds=1)
+
+
+class Run(msgspec.Struct, gc=False, frozen=True):
+    """The newest v2 heartbeat of a robot: its run, its number, when it was so; and how the robot's clock goes."""
+
+    boot_id: int | None
+    sequence: int
+    at: datetime | None
+    clock: Clock | None
+
+
+NEVER = Run(None, -1, None, None)
+
+
+@dataclass(slots=True)
+class Placed:
+    """A batch, sorted out: what may be stored, what the log has, and what to remember once it is committed."""
+
+    fresh: list[V2Beat] = field(default_factory=list)
+    duplicates: list[V2Beat] = field(default_factory=list)
+    runs: dict[bytes, Run] = field(default_factory=dict)
+
+
+def to_look_up(beats: Iterable[V2Beat], runs: Mapping[bytes, Run]) -> list[V2Beat]:
+    """The beats of which memory cannot say whether they are stored: not newer than the newest of the same run."""
+    unsure = []
+    for beat in beats:
+        if beat.sequence is not None and beat.boot_id is not None:
+            run = runs.get(beat.robot_key, NEVER)
+            if run.boot_id != beat.boot_id or beat.sequence <= run.sequence:
+                unsure.append(beat)
+    return unsure
+
+
+def place(beats: Iterable[V2Beat], runs: Mapping[bytes, Run], stored: set[Any]) -> Placed:
+    """Sort a batch out, in the order of arrival. `stored`: (boot_id, sequence) of what the log has.
+
+    Gives each fresh beat its `at`: within a run the number decides what is newer, between runs the time.
+    """
+    placed = Placed()
+    seen: set[tuple[int, int]] = set()
+    for beat in beats:
+        if beat.boot_id is not None and beat.sequence is not None:
+            identity = (beat.boot_id, beat.sequence)
+            if identity in seen or identity in stored:
+                placed.duplicates.append(beat)
+                continue
+            seen.add(identity)
+        _place(beat, placed, placed.runs.get(beat.robot_key) or runs.get(beat.robot_key, NEVER))
+        placed.fresh.append(beat)
+    return placed
+
+
+def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
+    received_at = beat.received_at
+    assert received_at is not None
+    clock, at = run.clock, received_at
+    if beat.sent_at is not None:
+        now = received_at.timestamp()
+        difference = now - beat.sent_at.timestamp()
+        clock = heard(clock, difference, now)
+        if late := seconds_late(clock, difference):
+            at = received_at - timedelta(seconds=late)
+        beat.clock_offset_seconds = clock.offset
+    beat.at = at
+    if beat.boot_id is None or beat.sequence is None:
+        placed.runs[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)
+        return
+    if run.at is not None and run.boot_id == beat.boot_id:
+        if beat.sequence > run.sequence:
+            beat.at = at = at if at > run.at else run.at + _TICK
+        elif at >= run.at:
+            beat.at = at = run.at - _TICK
+    if run.at is None or at >= run.at:
+        placed.runs[beat.robot_key] = Run(beat.boot_id, beat.sequence, at, clock)
+    elif clock is not run.clock:
+        placed.runs[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)

@@ -1,0 +1,172 @@
+"""The v2 heartbeat: its schema, field by field with units, and what is refused.
+
+Unknown fields are ignored, so that a newer robot can speak to an older system; `extra` is kept. Layouts differ
+per kind (motors, cameras) and are data: lists of what the robot has.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from heartbeat.rules.identity import LONGEST_BUCKETED_ID, bucket_of
+
+LONGEST_BODY_BYTES = 64 * 1024
+LONGEST_EXTRA_BYTES = 4 * 1024
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Short = Annotated[str, Meta(max_length=128)]
+Long = Annotated[str, Meta(max_length=1_000)]
+#: every number is kept in four bytes
+Number = Annotated[float, Meta(ge=-1e30, le=1e30)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
+Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Service = Literal["active", "inactive", "unknown"]
+
+
+class Motor(Struct, omit_defaults=True):
+    """One servo. All that today's host does not read is nullable."""
+
+    id: Annotated[int, Meta(ge=0, le=253)]
+    name: Short | None = None
+    position_degrees: Number | None = None
+    velocity: Number | None = None
+    temperature_celsius: Number | None = None
+    voltage_volts: Number | None = None
+    load_percent: Number | None = None
+    current_milliamperes: Number | None = None
+    #: the servo's status byte
+    status: Annotated[int, Meta(ge=0, le=255)] | None = None
+
+
+class Camera(Struct, omit_defaults=True):
+    """One camera and the frames it delivers per second (0: none)."""
+
+    name: Name
+    fps: NotNegative | None = None
+
+
+class Network(Struct, omit_defaults=True):
+    """The robot's own link."""
+
+    rssi_dbm: Number | None = None
+    rtt_ms: NotNegative | None = None
+
+
+class Base(Struct, omit_defaults=True):
+    """Velocity of the base: metres per second, degrees per second."""
+
+    x_vel: Number | None = None
+    y_vel: Number | None = None
+    theta_vel: Number | None = None
+
+
+class Teleop(Struct, omit_defaults=True):
+    """What the robot sees of an operator (TELEMETRY: signals, strong to weak)."""
+
+    #: age of the latest command and how many come per second
+    command_age_ms: NotNegative | None = None
+    command_rate_hz: NotNegative | None = None
+    #: whether the watchdog holds the base stopped for want of commands
+    watchdog_active: bool | None = None
+    observers: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    host_up: bool | None = None
+    driver: Literal["human", "policy", "replay", "unknown"] | None = None
+
+
+class V2Heartbeat(Struct, omit_defaults=True):
+    """A v2 heartbeat, however it comes. Only `robot_id` is required."""
+
+    robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID)]
+    kind: Short | None = None
+    site: Name | None = None
+    firmware: Short | None = None
+    #: identifies the robot's current run; `sequence` counts within it
+    boot_id: Name | None = None
+    sequence: Counter | None = None
+    #: by the robot's own clock, with an offset
+    sent_at: Annotated[datetime, Meta(tz=True)] | None = None
+    status: Short = "idle"
+    version: Short | None = None
+    deployment_id: Short | None = None
+    message: Long | None = None
+    #: absent or null: wired, or it does not know
+    battery_percent: Percent | None = None
+    cpu_temperature_celsius: Number | None = None
+    cpu_load_percent: NotNegative | None = None
+    memory_percent: Percent | None = None
+    disk_percent: Percent | None = None
+    network: Network | None = None
+    motors: Annotated[list[Motor], Meta(max_length=64)] = []
+    cameras: Annotated[list[Camera], Meta(max_length=16)] = []
+    base: Base | None = None
+    services: dict[Name, Service] | UnsetType = UNSET
+    teleop: Teleop | None = None
+    #: when the robot expects to speak again
+    next_in_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    #: free, at most 4 KiB as JSON
+    extra: dict[str, Any] | None = None
+
+
+class Invalid(Exception):
+    """A v2 body that is refused: which field, and why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.field = field
+        self.reason = reason
+
+
+_decoder = msgspec.json.Decoder(V2Heartbeat)
+_encoder = msgspec.json.Encoder()
+_PLACE = re.compile(r"^(?P<reason>.*?) - at `(?:key in )?\$\.?(?P<field>.*)`$", re.DOTALL)
+_MISSING = re.compile(r"required field `(?P<name>[^`]+)`")
+
+
+def decode(body: bytes) -> V2Heartbeat:
+    """Parse and validate a body. Raises Invalid, which names the field."""
+    if len(body) > LONGEST_BODY_BYTES:
+        raise Invalid("", f"the body has {len(body)} bytes, at most {LONGEST_BODY_BYTES} are taken")
+    try:
+        said = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _named(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid("", f"the body is not valid JSON: {error}") from error
+    if b"\\u0000" in body and (field := _nul_in(msgspec.to_builtins(said), "")):
+        raise Invalid(field, "contains U+0000, which cannot be stored")
+    if bucket_of(said.robot_id) is None:
+        raise Invalid("robot_id", f"needs 1 to {LONGEST_BUCKETED_ID} bytes without control characters")
+    if said.extra is not None and len(_encoder.encode(said.extra)) > LONGEST_EXTRA_BYTES:
+        raise Invalid("extra", f"is longer than {LONGEST_EXTRA_BYTES} bytes of JSON")
+    return said
+
+
+def _named(message: str) -> Invalid:
+    place = _PLACE.match(message)
+    reason, field = (place["reason"], place["field"]) if place else (message, "")
+    if missing := _MISSING.search(reason):
+        field = f"{field}.{missing['name']}" if field else missing["name"]
+        reason = "is required"
+    return Invalid(field, reason)
+
+
+def _nul_in(value: Any, path: str) -> str:
+    """The path of the first string with a NUL, or ""."""
+    if isinstance(value, str):
+        return path if "\x00" in value else ""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            inside = f"{path}.{name}" if path else name
+            if "\x00" in name:
+                return inside.replace("\x00", "\\u0000")
+            if found := _nul_in(item, inside):
+                return found
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if found := _nul_in(item, f"{path}[{index}]"):
+                return found
+    return ""

@@ -1,0 +1,297 @@
+"""One connection that stores batches: names what is new, finds what is stored already, commits the rest.
+
+The usual batch is one statement, which is one round trip and one commit. Everything else (a robot's first call, a
+new run, a resend, the minutes after midnight) costs a round trip more and takes the same way.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+
+from heartbeat.errors import Misplaced
+from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
+from heartbeat.ingest.marks import SHADOW
+from heartbeat.ingest.profiles import digest_of, document_of
+from heartbeat.ingest.runs import Run, place, to_look_up
+from heartbeat.ingest.statement import (
+    ARRIVED,
+    BOOTS,
+    FIND_REQUESTS,
+    FIND_SEQUENCES,
+    LEGACY,
+    LEGACY_INPUT,
+    MEET,
+    PROFILES,
+    RAISE_ROLES,
+    V2,
+    V2_FOUND,
+    V2_INPUT,
+    Statements,
+)
+from heartbeat.rules.clocks import Clock
+
+log = structlog.get_logger(__name__)
+
+#: copies and retries of one request arrive within seconds: how far they are looked for across midnight, and back
+ACROSS_MIDNIGHT = timedelta(minutes=10)
+RETRY_SPAN = timedelta(days=1)
+MOST_PROFILES = 50_000
+
+_legacy_row = attrgetter(*("who.shown" if name == "robot_id" else name for name in LEGACY_INPUT))
+_v2_found = attrgetter(*ARRIVED, *V2_FOUND)
+_told = attrgetter("told")
+_arrival = attrgetter("received_at")
+_B = TypeVar("_B", bound=Beat)
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of a batch: which deployments were in force, and what had been stored before."""
+
+    deployments: uuid.UUID | None = None
+    #: of the beats that the log had before, by `id()`
+    duplicates: set[int] = field(default_factory=set)
+    #: what to remember once it is committed
+    runs: dict[bytes, Run] = field(default_factory=dict)
+
+
+class Writer:
+    """Stores through `connection`, whose statements it prepares; not to be shared, one batch at a time."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement] = {}
+        self._met: set[bytes] = set()
+        self._runs: dict[bytes, Run] = {}
+        self._boots: dict[tuple[bytes, str], tuple[int, datetime]] = {}
+        self._profiles: dict[tuple[Any, ...], int] = {}
+
+    async def prepare(self, seconds: float) -> None:
+        """Prepare what every batch needs."""
+        for statements in (LEGACY, V2):
+            for sql in (statements.record_once_each, statements.record):
+                self._prepared[sql] = await self._connection.prepare(sql, timeout=seconds)
+
+    async def write(self, beats: Sequence[Beat]) -> Written:
+        """Commit `beats`, whose `received_at` is stamped. Raises what asyncpg raises; then nothing is acknowledged."""
+        legacy = [beat for beat in beats if isinstance(beat, LegacyBeat)]
+        v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
+        if v2:
+            await self._name(v2)
+        strangers = {beat.row_key: beat for beat in beats if beat.row_key not in self._met}
+        if strangers:
+            async with self._connection.transaction():
+                met = await self._meet(list(strangers.values()))
+                written = await self._store(legacy, v2, met | self._runs)
+            self._runs = met | self._runs
+            self._met.update(strangers)
+        else:
+            written = await self._store(legacy, v2, self._runs)
+        self._runs.update(written.runs)
+        return written
+
+    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: dict[bytes, Run]) -> Written:
+        legacy, before = await self._without_stored_yesterday(legacy)
+        duplicates: list[Beat] = [*before]
+        written = Written()
+        if v2:
+            placed = place(v2, runs, await self._stored_sequences(v2, runs))
+            duplicates += placed.duplicates
+            fresh, stored_yesterday = await self._without_stored_yesterday(placed.fresh)
+            duplicates += stored_yesterday
+            if fresh:
+                written.deployments = await self._record(V2, fresh, _v2_columns(fresh), duplicates)
+            written.runs = placed.runs
+        if legacy:
+            columns = list(zip(*map(_legacy_row, legacy), strict=True))
+            written.deployments = await self._record(LEGACY, legacy, columns, duplicates)
+        if duplicates:
+            await self._raise_roles(duplicates)
+        if not v2 and not legacy:
+            written.deployments = await self._connection.fetchval("SELECT revision FROM heartbeat_deploymentsrevision")
+        written.duplicates = {id(beat) for beat in duplicates}
+        return written
+
+    async def _record(
+        self, statements: Statements, beats: Sequence[Beat], columns: list[Any], duplicates: list[Beat]
+    ) -> Any:
+        robots, rows = {beat.robot_key for beat in beats}, {beat.row_key for beat in beats}
+        once_each = len(robots) == len(beats) == len(rows)
+        sql = statements.record_once_each if once_each else statements.record
+        counts = await self._fetchrow(sql, columns)
+        stored: Sequence[Beat] = beats
+        if counts["stored"] < len(beats):
+            stored, again = await self._split_by_the_log(beats)
+            duplicates += again
+            robots, rows = {beat.robot_key for beat in stored}, {beat.row_key for beat in stored}
+        expected = len(robots) + (len(rows) if statements is LEGACY else 0)
+        if counts["moved"] < expected:
+            await self._heal(statements, stored)
+        return counts["deployments"]
+
+    async def _fetchrow(self, sql: str, columns: list[Any]) -> asyncpg.Record:
+        statement = self._prepared.get(sql) or await self._connection.prepare(sql)
+        try:
+            return await statement.fetchrow(*columns)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            if self._connection.is_in_transaction():
+                raise
+            return await statement.fetchrow(*columns)
+
+    # --- what is new ---------------------------------------------------------------------
+
+    async def _name(self, beats: list[V2Beat]) -> None:
+        """Give runs and profiles their numbers. Those committed for a batch that fails harm nobody."""
+        boots: dict[tuple[bytes, str], V2Beat] = {}
+        profiles: dict[tuple[Any, ...], V2Beat] = {}
+        for beat in beats:
+            if beat.boot_name is not None:
+                boot = self._boots.get((beat.robot_key, beat.boot_name))
+                if boot is None:
+                    boots[beat.robot_key, beat.boot_name] = beat
+                else:
+                    beat.boot_id = boot[0]
+            beat.profile_id = self._profiles.get(beat.profile_key)
+            if beat.profile_id is None:
+                profiles[beat.profile_key] = beat
+        if boots:
+            await self._name_boots(boots)
+        if profiles:
+            await self._name_profiles(list(profiles))
+        if boots or profiles:
+            await self._name(beats)
+
+    async def _name_boots(self, boots: dict[tuple[bytes, str], V2Beat]) -> None:
+        keys, names = zip(*boots, strict=True)
+        found = await self._connection.fetch(BOOTS, keys, names, list(map(_arrival, boots.values())))
+        for row in found:
+            self._boots[row["robot_key"], row["boot_id"]] = row["id"], row["first_at"]
+
+    async def _name_profiles(self, keys: list[tuple[Any, ...]]) -> None:
+        if len(self._profiles) > MOST_PROFILES:
+            self._profiles.clear()
+        documents = {digest_of(document := document_of(key)): (key, document) for key in keys}
+        texts = [document.decode() for _, document in documents.values()]
+        for row in await self._connection.fetch(PROFILES, list(documents), texts):
+            self._profiles[documents[row["digest"]][0]] = row["id"]
+
+    async def _meet(self, strangers: Sequence[Beat]) -> dict[bytes, Run]:
+        columns = [
+            (
+                *(beat.row_key, beat.robot_key, beat.who.shown, beat.who.bucket, beat.who.kind, beat.received_at),
+                *("v2" if isinstance(beat, V2Beat) else "legacy", beat.role),
+            )
+            for beat in strangers
+        ]
+        runs = {}
+        for row in await self._connection.fetch(MEET, *zip(*columns, strict=True)):
+            offset = row["clock_offset_seconds"]
+            clock = None if offset is None else Clock(offset, float("inf"), datetime.now(UTC).timestamp())
+            boot = self._boots.get((row["key"], row["boot_id"])) if row["boot_id"] is not None else None
+            if row["boot_id"] is not None and boot is None:
+                found = await self._connection.fetchrow(
+                    "SELECT id, first_at FROM heartbeat_boot WHERE robot_key = $1 AND boot_id = $2",
+                    row["key"],
+                    row["boot_id"],
+                )
+                boot = (found["id"], found["first_at"]) if found else None
+            known = boot is not None and row["sequence"] is not None
+            runs[row["key"]] = (
+                Run(boot[0], row["sequence"], row["last_v2_at"], clock)
+                if boot and known
+                else Run(None, -1, row["last_v2_at"], clock)
+            )
+        return runs
+
+    # --- what is stored already ----------------------------------------------------------
+
+    async def _stored_sequences(self, beats: list[V2Beat], runs: dict[bytes, Run]) -> set[tuple[int, int]]:
+        unsure = to_look_up(beats, runs)
+        if not unsure:
+            return set()
+        since = min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in unsure)
+        boots, sequences = [beat.boot_id for beat in unsure], [beat.sequence for beat in unsure]
+        rows = await self._connection.fetch(FIND_SEQUENCES, boots, sequences, since)
+        return {(row["boot_id"], row["sequence"]) for row in rows}
+
+    async def _without_stored_yesterday(self, beats: list[_B]) -> tuple[list[_B], list[_B]]:
+        """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
+        if not beats or beats[0].received_at is None:
+            return beats, []
+        midnight = datetime.combine(beats[0].received_at.date(), time(), UTC)
+        identities = [beat.request_id for beat in beats if beat.request_id is not None]
+        if not identities or beats[0].received_at - midnight > ACROSS_MIDNIGHT:
+            return beats, []
+        rows = await self._connection.fetch(FIND_REQUESTS, identities, midnight - ACROSS_MIDNIGHT, midnight)
+        found = {row["request_id"] for row in rows}
+        return (
+            [beat for beat in beats if beat.request_id not in found],
+            [beat for beat in beats if beat.request_id in found],
+        )
+
+    async def _split_by_the_log(self, beats: Sequence[_B]) -> tuple[list[_B], list[_B]]:
+        """Which of a batch were stored now, and which had been before. Raises Misplaced when some are nowhere."""
+        stored: list[_B] = []
+        again: list[_B] = []
+        since = min(map(_arrival, beats)) - RETRY_SPAN
+        until = max(map(_arrival, beats)) + RETRY_SPAN
+        identities = [beat.request_id for beat in beats if beat.request_id is not None]
+        by_request = {
+            row["request_id"]: row["received_at"]
+            for row in await self._connection.fetch(FIND_REQUESTS, identities, since, until)
+        }
+        numbered = [beat for beat in beats if isinstance(beat, V2Beat) and beat.request_id is None]
+        by_number = set()
+        if numbered:
+            since = min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in numbered)
+            rows = await self._connection.fetch(
+                FIND_SEQUENCES, [beat.boot_id for beat in numbered], [beat.sequence for beat in numbered], since
+            )
+            by_number = {(row["boot_id"], row["sequence"]): row["received_at"] for row in rows}
+        lost = []
+        for beat in beats:
+            if beat.request_id is not None:
+                at = by_request.get(beat.request_id)
+            else:
+                assert isinstance(beat, V2Beat)
+                at = by_number.get((beat.boot_id, beat.sequence))
+            (lost if at is None else stored if at == beat.received_at else again).append(beat)
+        if lost:
+            self._met.clear()
+            raise Misplaced(f"{len(lost)} heartbeats of robots whose registers are gone")
+        return stored, again
+
+    async def _raise_roles(self, duplicates: Iterable[Beat]) -> None:
+        raised = [(beat.request_id, beat.role) for beat in duplicates if beat.role != SHADOW and beat.request_id]
+        if raised:
+            identities, roles = zip(*raised, strict=True)
+            since = min(map(_arrival, duplicates)) - RETRY_SPAN
+            await self._connection.execute(RAISE_ROLES, identities, roles, since)
+
+    async def _heal(self, statements: Statements, beats: Sequence[Beat]) -> None:
+        """Rows of state that somebody deleted are made again, and the batch applied to them."""
+        log.warning("state.rows_missing", heartbeats=len(beats))
+        columns = _v2_columns(beats) if statements is V2 else list(zip(*map(_legacy_row, beats), strict=True))
+        async with self._connection.transaction():
+            await self._meet(list({beat.row_key: beat for beat in beats}.values()))
+            await self._fetchrow(statements.apply, columns[: len(V2_INPUT) if statements is V2 else None])
+
+
+def _v2_columns(beats: Sequence[Any]) -> list[Any]:
+    """The parameters of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
+    motors: list[float] = []
+    cameras: list[float | None] = []
+    ends = []
+    for beat in beats:
+        motors += beat.motors
+        cameras += beat.cameras
+        ends.append((len(motors), len(beat.motors), len(cameras), len(beat.cameras)))
+    found = zip(*map(_v2_found, beats), strict=True)
+    told = zip(*map(_told, beats), strict=True)
+    return [*found, *told, *zip(*ends, strict=True), motors, cameras]
