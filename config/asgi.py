@@ -12,7 +12,9 @@ _django = get_asgi_application()
 
 from django.conf import settings  # noqa: E402
 
+from heartbeat.ingest.access import Access  # noqa: E402
 from heartbeat.ingest.answers import Receive, Scope, Send  # noqa: E402
+from heartbeat.ingest.calls import Calls  # noqa: E402
 from heartbeat.ingest.database import Database  # noqa: E402
 from heartbeat.ingest.offers import Offers  # noqa: E402
 from heartbeat.ingest.recorder import Recorder  # noqa: E402
@@ -24,9 +26,9 @@ from teleop.rules.reading import read_operation  # noqa: E402
 _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
 _database = Database(_dsn)
 # Both connect with the first call that needs them: daphne knows no lifespan.
-_recorder = Recorder(_dsn, application_name="site")
+_calls = Calls(Recorder(_dsn, application_name="site"), Access(_dsn))
 _legacy = create_application(
-    _recorder, Offers(_database), Store(_database, Path(settings.STATE_DIR) / "packages"), read_operation
+    _calls, Offers(_database), Store(_database, Path(settings.STATE_DIR) / "packages"), read_operation
 )
 
 

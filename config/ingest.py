@@ -1,14 +1,17 @@
 """The ingest process (uvicorn, 8011): robots' calls, without Django's request machinery.
 
-`uvicorn config.ingest:application --http heartbeat.ingest.protocol:JoinedWrites --port 8011`
+`uvicorn config.ingest:application --http heartbeat.ingest.protocol:RobotsProtocol --no-proxy-headers --port 8011`
 """
 
 import os
 from pathlib import Path
 
 from config.logging import configure, logging_configuration
+from heartbeat.ingest.access import Access
 from heartbeat.ingest.application import Ingest
+from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.database import Database
+from heartbeat.ingest.enrolling import Enrolling
 from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.legacy_api.application import create_application
@@ -22,7 +25,12 @@ _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
 _packages = Path(os.environ.get("STATE_DIR", Path(__file__).resolve().parent.parent / "var")) / "packages"
 _database = Database(_dsn)
 _recorder = Recorder(_dsn)
+_access = Access(_dsn)
+_calls = Calls(_recorder, _access)
 _offers = Offers(_database)
 application = Ingest(
-    _recorder, _offers, create_application(_recorder, _offers, Store(_database, _packages), read_operation)
+    _calls,
+    _offers,
+    Enrolling(_database, _access),
+    create_application(_calls, _offers, Store(_database, _packages), read_operation),
 )

@@ -1,10 +1,11 @@
 """Counters and histograms of the heartbeat system."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 ACCEPTED = Counter("lekiwi_heartbeat_accepted", "Calls acknowledged after their commit", ["call", "role"])
 REJECTED = Counter("lekiwi_heartbeat_rejected", "Calls not acknowledged, by reason", ["call", "reason"])
 DUPLICATES = Counter("lekiwi_heartbeat_duplicates", "Acknowledged calls that were stored before")
+SOCKETS = Gauge("lekiwi_heartbeat_robot_sockets", "Open WebSockets of robots")
 COMMIT_ROWS = Histogram(
     "lekiwi_heartbeat_commit_rows",
     "Heartbeats that shared one commit",

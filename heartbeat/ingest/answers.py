@@ -1,8 +1,9 @@
-"""What the fast path answers, as ASGI messages."""
+"""What the fast path answers, as ASGI messages or as bytes on the wire."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from heartbeat.errors import NotRecorded, Unavailable
@@ -13,8 +14,13 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
+#: names in lower case
+Headers = Mapping[bytes, bytes]
 
 _ANSWERED_BY = (b"x-answered-by", b"new")
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\nx-answered-by: new\r\n".encode() for status in HTTPStatus
+}
 
 
 @dataclass(slots=True)
@@ -26,7 +32,21 @@ class Answer:
     content_type: bytes = b"application/json"
     headers: list[Header] = field(default_factory=list)
 
+    def on_the_wire(self, request_id: bytes) -> bytes:
+        """The whole HTTP/1.1 answer."""
+        more = b"".join([b"\r\n%s: %s" % header for header in self.headers]) if self.headers else b""
+        return b"%sx-request-id: %s\r\ncontent-type: %s\r\ncontent-length: %d%s\r\n\r\n%s" % (
+            _STATUS_LINES[self.status],
+            request_id,
+            self.content_type,
+            len(self.body),
+            more,
+            self.body,
+        )
 
+
+#: what takes an answer: the wire, or whoever waits for it
+Respond = Callable[[Answer], None]
 UPDATED = Answer(200, b'{"status":"updated"}')
 
 
@@ -69,6 +89,12 @@ def v2_refusal(error: NotRecorded) -> Answer:
         answer.headers.append(_retry_after(error))
         return answer
     return problem(422, "The heartbeat cannot be stored", str(error))
+
+
+def invalid(title: str, errors: list[dict[str, str]]) -> Answer:
+    """A body that is not valid: which fields, and why."""
+    detail = "; ".join(f"{one['field']}: {one['reason']}" if one["field"] else one["reason"] for one in errors)
+    return problem(422, title, detail, errors=errors)
 
 
 def problem(status: int, title: str, detail: str, **members: Any) -> Answer:

@@ -1,44 +1,47 @@
-"""The ASGI application that answers robots: their calls by a fast path, everything else by the legacy contract."""
+"""The ASGI application that answers robots: their calls by `Calls`, everything else by the legacy contract."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from heartbeat.errors import NotRecorded
-from heartbeat.ingest import schema
 from heartbeat.ingest.answers import (
-    UPDATED,
     Answer,
+    Headers,
     Message,
     Receive,
+    Respond,
     Scope,
     Send,
     legacy_refusal,
     marked,
     problem,
     send_answer,
-    v2_refusal,
 )
-from heartbeat.ingest.legacy_calls import plain_check, plain_status
+from heartbeat.ingest.batches import Batches
+from heartbeat.ingest.calls import Calls
+from heartbeat.ingest.enrolling import Enrolling
+from heartbeat.ingest.legacy_calls import plain_check
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.offers import Offers
-from heartbeat.ingest.recorder import Recorder
-from heartbeat.ingest.v2 import v2_beat
-from heartbeat.metrics import REJECTED
+from heartbeat.ingest.socket import RobotSocket
 
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_NOT_ALLOWED = problem(405, "Method not allowed", "heartbeats are posted")
-_NOT_ALLOWED.headers.append((b"allow", b"POST"))
+_PING = "/api/v2/ping/"
 
 
 class Ingest:
-    """`recorder` commits, `offers` answers update checks, `legacy` is the rest of the contract."""
+    """`calls` store heartbeats, `offers` answers update checks, `legacy` is the rest of the contract."""
 
-    def __init__(self, recorder: Recorder, offers: Offers, legacy: ASGIApplication) -> None:
-        self._recorder = recorder
+    def __init__(self, calls: Calls, offers: Offers, enrolling: Enrolling, legacy: ASGIApplication) -> None:
+        #: what the protocol's fast path calls without coming through here
+        self.calls = calls
         self._offers = offers
+        self._enrolling = enrolling
+        self._batches = Batches(calls)
+        self._socket = RobotSocket(calls)
         self._legacy = legacy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,18 +49,19 @@ class Ingest:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        if scope["type"] != "http":
-            await self._legacy(scope, receive, send)
+        headers: Headers = dict(scope["headers"])
+        marks = marks_of(headers, scope.get("client"))
+        if scope["type"] == "websocket":
+            await (self._socket if scope["path"] == "/ws/robot/" else self._legacy)(scope, receive, send)
             return
-        headers = scope["headers"]
-        marks = scope["marks"] = marks_of(headers, scope.get("client"))
+        scope["marks"] = marks
         method, path = scope["method"], scope["path"]
         if method == "POST" and path == "/api/robot/status":
-            await self._status(scope, receive, send, marks)
+            await self._status(scope, receive, send, headers, marks)
         elif method == "GET" and path == "/api/check-update":
-            await self._check(scope, receive, send, marks)
-        elif path == "/api/v2/heartbeat":
-            await send_answer(send, await self._v2(receive, marks) if method == "POST" else _NOT_ALLOWED, marks)
+            await self._check(scope, receive, send, headers, marks)
+        elif path.startswith("/api/v2/"):
+            await send_answer(send, await self._v2(scope, receive, headers, marks), marks)
         elif method == "GET" and path == "/metrics":
             await send_answer(send, Answer(200, generate_latest(), CONTENT_TYPE_LATEST.encode()), marks)
         else:
@@ -67,59 +71,77 @@ class Ingest:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._recorder.start()
+                self.calls.recorder.start()
+                self.calls.access.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
-                await self._recorder.close()
+                await self.calls.recorder.close()
+                await self.calls.access.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _status(self, scope: Scope, receive: Receive, send: Send, marks: Marks) -> None:
+    async def _status(self, scope: Scope, receive: Receive, send: Send, headers: Headers, marks: Marks) -> None:
         body = await _body(receive)
-        beat = plain_status(scope["headers"], body, marks)
-        if beat is None:
+        answered, respond = _awaited()
+        if self.calls.status(headers, body, marks, respond):
+            await send_answer(send, await answered, marks)
+        else:
             await self._legacy(scope, _again(body), marked(send, marks))
-            return
-        try:
-            await self._recorder.record(beat)
-            answer = UPDATED
-        except NotRecorded as error:
-            answer = legacy_refusal(error)
-        await send_answer(send, answer, marks)
 
-    async def _check(self, scope: Scope, receive: Receive, send: Send, marks: Marks) -> None:
-        asked = plain_check(scope["headers"], scope["query_string"], marks)
+    async def _check(self, scope: Scope, receive: Receive, send: Send, headers: Headers, marks: Marks) -> None:
+        asked = plain_check(headers, scope["query_string"], marks)
         if asked is None:
             await self._legacy(scope, receive, marked(send, marks))
             return
         beat, group, version = asked
+        refusal = self.calls.refused_by_access(beat.robot_key, headers, marks)
+        if refusal is not None:
+            await send_answer(send, refusal.as_legacy(), marks)
+            return
         try:
-            outcome = await self._recorder.record(beat)
+            outcome = await self.calls.recorder.record(beat)
             answer = Answer(200, msgspec.json.encode(await self._offers.answer(group, version, outcome.deployments)))
         except NotRecorded as error:
             answer = legacy_refusal(error)
         await send_answer(send, answer, marks)
 
-    async def _v2(self, receive: Receive, marks: Marks) -> Answer:
+    async def _v2(self, scope: Scope, receive: Receive, headers: Headers, marks: Marks) -> Answer:
+        method, path = scope["method"], scope["path"]
+        if path.startswith(_PING):
+            if method not in ("GET", "POST"):
+                return _not_allowed(b"GET, POST")
+            answered, respond = _awaited()
+            self.calls.ping(path[len(_PING) :].encode(), scope["query_string"], marks, respond)
+            return await answered
+        if path not in ("/api/v2/heartbeat", "/api/v2/heartbeats", "/api/v2/enrol"):
+            return problem(404, "Not Found", f"ingest has no {path}")
+        if method != "POST":
+            return _not_allowed(b"POST")
         body = await _body(receive)
-        try:
-            said = schema.decode(body)
-        except schema.Invalid as error:
-            REJECTED.labels("heartbeat", "invalid").inc()
-            errors = [{"field": error.field, "reason": error.reason}]
-            return problem(422, "The heartbeat is not valid", str(error), errors=errors)
-        beat = v2_beat(said, marks, len(body))
-        try:
-            outcome = await self._recorder.record(beat)
-        except NotRecorded as error:
-            return v2_refusal(error)
-        accepted = {
-            "status": "duplicate" if outcome.duplicate else "accepted",
-            "robot_id": said.robot_id,
-            "request_id": marks.request_id_text.decode("latin-1"),
-            "received_at": beat.received_at,
-        }
-        return Answer(200, msgspec.json.encode(accepted))
+        if path == "/api/v2/enrol":
+            return await self._enrolling.answer(body, headers.get(b"authorization"), marks)
+        if path == "/api/v2/heartbeats":
+            return await self._batches.answer(headers, body, marks)
+        answered, respond = _awaited()
+        self.calls.heartbeat(headers, body, marks, respond)
+        return await answered
+
+
+def _awaited() -> tuple[asyncio.Future[Answer], Respond]:
+    """A future, and what gives it its answer; nobody may be waiting any more."""
+    future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+    def respond(answer: Answer) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    return future, respond
+
+
+def _not_allowed(methods: bytes) -> Answer:
+    answer = problem(405, "Method not allowed", f"allowed: {methods.decode()}")
+    answer.headers.append((b"allow", methods))
+    return answer
 
 
 async def _body(receive: Receive) -> bytes:

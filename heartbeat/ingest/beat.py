@@ -31,10 +31,13 @@ class Identity:
     shown: str
     bucket: int | None
     kind: str
+    #: the keys as SQL gets them
+    robot_hex: str
+    row_hex: str
 
 
 class Beat(msgspec.Struct, kw_only=True, gc=False):
-    """What every call has. A Struct because one is made for each: a tenth of the cost of a dataclass with as many fields.
+    """What every call has. A Struct, because one is made for each: a tenth of what a dataclass costs.
 
     JSON columns hold JSON text. `received_at` is stamped by the recorder, `at` follows from it.
     """
@@ -87,13 +90,16 @@ class V2Beat(Beat, kw_only=True, gc=False):
 @lru_cache(maxsize=32_768)
 def identity_of(robot_id: str) -> Identity:
     """The identity of an id; robots come back, so it is remembered."""
+    robot_key, row_key = key_of(robot_id), row_key_of(robot_id)
     return Identity(
         robot_id=robot_id,
-        robot_key=key_of(robot_id),
-        row_key=row_key_of(robot_id),
+        robot_key=robot_key,
+        row_key=row_key,
         shown=displayable(robot_id),
         bucket=bucket_of(robot_id),
         kind=kind_from_word(robot_id),
+        robot_hex=robot_key.hex(),
+        row_hex=row_key.hex(),
     )
 
 

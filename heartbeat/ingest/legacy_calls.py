@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from heartbeat.ingest.answers import Header
+from heartbeat.ingest.answers import Headers
 from heartbeat.ingest.beat import LegacyBeat, check_beat, legacy_beat
 from heartbeat.ingest.marks import Marks
 
@@ -29,7 +29,7 @@ class _Status(msgspec.Struct):
 _status_decoder = msgspec.json.Decoder(_Status)
 
 
-def plain_status(headers: list[Header], body: bytes, marks: Marks) -> LegacyBeat | None:
+def plain_status(headers: Headers, body: bytes, marks: Marks) -> LegacyBeat | None:
     """The heartbeat in a body that legacy would accept without a doubt, else None."""
     if not _is_json_of_a_robot(headers):
         return None
@@ -59,24 +59,18 @@ def plain_status(headers: list[Header], body: bytes, marks: Marks) -> LegacyBeat
     )
 
 
-def plain_check(headers: list[Header], query_string: bytes, marks: Marks) -> tuple[LegacyBeat, str, str] | None:
+def plain_check(headers: Headers, query_string: bytes, marks: Marks) -> tuple[LegacyBeat, str, str] | None:
     """The update check, its group and its current version, of a query that is complete, else None."""
     asked = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
-    if "robot_id" not in asked or "current_version" not in asked or any(name == b"origin" for name, _ in headers):
+    if "robot_id" not in asked or "current_version" not in asked or b"origin" in headers:
         return None
     group, version = asked.get("group", "all"), asked["current_version"]
     return check_beat(asked["robot_id"], version, group, marks), group, version
 
 
-def _is_json_of_a_robot(headers: list[Header]) -> bool:
+def _is_json_of_a_robot(headers: Headers) -> bool:
     """JSON, and no origin: a browser is answered with CORS headers, which the legacy application knows."""
-    for name, value in headers:
-        if name == b"content-type":
-            if value != b"application/json" and value.partition(b";")[0].strip().lower() not in (
-                b"application/json",
-                b"",
-            ):
-                return False
-        elif name == b"origin":
-            return False
-    return True
+    if b"origin" in headers:
+        return False
+    kind = headers.get(b"content-type", b"application/json")
+    return kind == b"application/json" or kind.partition(b";")[0].strip().lower() in (b"application/json", b"")

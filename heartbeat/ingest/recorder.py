@@ -5,11 +5,12 @@ Nothing is acknowledged before its commit. A database that is gone, hangs or is 
 """
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -38,6 +39,7 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
 #: the connection is of no use any more, or the server cannot serve it now
+_TICK = timedelta(microseconds=1)
 _call_and_role = attrgetter("call", "role")
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -49,13 +51,16 @@ class Outcome(NamedTuple):
     duplicate: bool
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Beats that came together; the future holds an outcome or a refusal for each."""
+#: is told what became of each beat that was submitted, or why none of them was stored
+Done = Callable[[Sequence[Outcome | NotRecorded] | Unavailable], None]
+
+
+class _Waiting(NamedTuple):
+    """Beats that came together, their size in bytes, whom to tell, and since when they wait."""
 
     beats: Sequence[Beat]
     size: int
-    done: asyncio.Future[list[Outcome | NotRecorded]]
+    done: Done
     since: float
 
 
@@ -86,6 +91,8 @@ class Recorder:
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()
         self._said = ("", "")
+        self._drained = asyncio.Event()
+        self._drained.set()
         self._task: asyncio.Task[None] | None = None
         self._stamped_at = datetime.min.replace(tzinfo=UTC)
 
@@ -97,7 +104,6 @@ class Recorder:
     def start(self) -> None:
         """Begin to connect and write; returns at once, also when there is no database yet."""
         if self._task is None:
-            self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def wait_for_first_connection(self, seconds: float) -> None:
@@ -107,9 +113,9 @@ class Recorder:
 
     async def close(self) -> None:
         """Write what is queued, then stop."""
-        deadline = time.monotonic() + self._commit_timeout_seconds
-        while self._queue and self.available and time.monotonic() < deadline:
-            await asyncio.wait([waiting.done for waiting in self._queue], timeout=self._commit_timeout_seconds)
+        if self.available:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), self._commit_timeout_seconds)
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -121,37 +127,44 @@ class Recorder:
         The outcome names the revision of the deployments that this commit saw.
         Raises Unavailable or Unstorable; then nothing is known to be stored.
         """
-        try:
-            (outcome,) = await self.enqueue((beat,), beat.size)
-        except NotRecorded as error:
-            REJECTED.labels(beat.call, type(error).__name__.lower()).inc()
-            raise
+        (outcome,) = await self.record_all((beat,))
         if isinstance(outcome, NotRecorded):
             raise outcome
         return outcome
 
-    def enqueue(self, beats: Sequence[Beat], size: int) -> asyncio.Future[list[Outcome | NotRecorded]]:
+    async def record_all(self, beats: Sequence[Beat]) -> Sequence[Outcome | NotRecorded]:
+        """Return what became of each beat: an outcome, or Unstorable. Raises Unavailable when none was stored."""
+        future: asyncio.Future[Sequence[Outcome | NotRecorded]] = asyncio.get_running_loop().create_future()
+        self.submit(beats, sum(beat.size for beat in beats), _resolving(future))
+        return await future
+
+    def submit(self, beats: Sequence[Beat], size: int, done: Done) -> None:
         """Put beats of together `size` bytes into the queue; they share a commit. Stamps their `received_at`.
 
-        The future holds an outcome for each, or Unstorable for one that PostgreSQL refused. Raises Unavailable at once
-        when the queue is full or there is no database, and so does the future when the commit fails.
+        `done` is told after the commit, or at once when the queue is full or there is no database.
         """
         if not self.available:
-            raise _unavailable("the database cannot be reached")
+            self._refuse(beats, done, _unavailable("the database cannot be reached"))
+            return
         if self._queued_bytes >= MOST_BYTES_QUEUED:
-            raise _unavailable("too many heartbeats are waiting")
+            self._refuse(beats, done, _unavailable("too many heartbeats are waiting"))
+            return
         for beat in beats:
             beat.received_at = beat.at = self._stamp()
-        waiting = _Waiting(beats, size, self._loop.create_future(), time.monotonic())
-        self._queue.append(waiting)
+        self._queue.append(_Waiting(beats, size, done, time.monotonic()))
         self._queued_bytes += size
+        self._drained.clear()
         self._wake.set()
-        return waiting.done
+
+    def _refuse(self, beats: Sequence[Beat], done: Done, reason: Unavailable) -> None:
+        REJECTED.labels(beats[0].call, "unavailable").inc(len(beats))
+        done(reason)
 
     def _stamp(self) -> datetime:
         """Now, later than every stamp before: the order of arrival survives equal readings and a clock set back."""
-        self._stamped_at = max(datetime.now(UTC), self._stamped_at + timedelta(microseconds=1))
-        return self._stamped_at
+        now = datetime.now(UTC)
+        self._stamped_at = now = now if now > self._stamped_at else self._stamped_at + _TICK
+        return now
 
     async def _run(self) -> None:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
@@ -208,6 +221,7 @@ class Recorder:
             self._wake.clear()
             while batch := self._take():
                 await self._commit_or_lose(writer, batch)
+            self._drained.set()
         raise ConnectionResetError("the database closed the connection")
 
     def _say_once(self, event: str, error: BaseException) -> None:
@@ -226,7 +240,7 @@ class Recorder:
             waiting = self._queue.popleft()
             self._queued_bytes -= waiting.size
             if waiting.since < too_old:
-                _fail(waiting, _unavailable("the database is too slow"))
+                self._refuse(waiting.beats, waiting.done, _unavailable("the database is too slow"))
                 continue
             size += waiting.size
             rows += len(waiting.beats)
@@ -235,17 +249,18 @@ class Recorder:
 
     async def _commit_or_lose(self, writer: Writer, batch: list[_Waiting]) -> None:
         try:
-            await self._commit(writer, batch)
+            result = await self._commit(writer, [beat for waiting in batch for beat in waiting.beats])
         except BaseException as error:
             for waiting in batch:
-                _fail(waiting, _unavailable("the database did not answer"))
+                self._refuse(waiting.beats, waiting.done, _unavailable("the database did not answer"))
             if isinstance(error, asyncpg.QueryCanceledError):  # somebody's lock, not a lost connection
                 log.warning("recorder.statement_cancelled", heartbeats=sum(len(waiting.beats) for waiting in batch))
                 return
             raise
+        for waiting in batch:
+            waiting.done([result.of(beat) for beat in waiting.beats])
 
-    async def _commit(self, writer: Writer, batch: list[_Waiting]) -> None:
-        beats = [beat for waiting in batch for beat in waiting.beats]
+    async def _commit(self, writer: Writer, beats: list[Beat]) -> _Result:
         first, again = _first_arrivals(beats)
         started = time.monotonic()
         result = _Result()
@@ -260,9 +275,7 @@ class Recorder:
         DUPLICATES.inc(len(result.duplicates))
         for (call, role), count in Counter(map(_call_and_role, beats)).items():
             _accepted(call, role).inc(count)
-        for waiting in batch:
-            if not waiting.done.done():
-                waiting.done.set_result([result.of(beat) for beat in waiting.beats])
+        return result
 
     async def _write_what_can_be(self, writer: Writer, beats: list[Beat], result: _Result) -> None:
         """Commit the beats. A batch that PostgreSQL refuses for its data is halved until the row stands alone."""
@@ -289,7 +302,8 @@ class Recorder:
 
     def _fail_queued(self) -> None:
         while self._queue:
-            _fail(self._queue.popleft(), _unavailable("the database cannot be reached"))
+            waiting = self._queue.popleft()
+            self._refuse(waiting.beats, waiting.done, _unavailable("the database cannot be reached"))
         self._queued_bytes = 0
 
 
@@ -325,9 +339,16 @@ def _is_of_the_data(error: Exception) -> bool:
     )
 
 
-def _fail(waiting: _Waiting, error: NotRecorded) -> None:
-    if not waiting.done.done():
-        waiting.done.set_exception(error)
+def _resolving(future: asyncio.Future[Sequence[Outcome | NotRecorded]]) -> Done:
+    def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+        if future.done():  # whoever waited has gone
+            return
+        if isinstance(outcomes, Unavailable):
+            future.set_exception(outcomes)
+        else:
+            future.set_result(outcomes)
+
+    return done
 
 
 def _unavailable(reason: str) -> Unavailable:

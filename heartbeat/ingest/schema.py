@@ -4,14 +4,16 @@ Unknown fields are ignored, so that a newer robot can speak to an older system; 
 per kind (motors, cameras) and are data: lists of what the robot has.
 """
 
-import re
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from heartbeat.rules.identity import LONGEST_BUCKETED_ID, bucket_of
+from heartbeat.ingest.beat import identity_of
+from heartbeat.ingest.faults import field_and_reason
+from heartbeat.rules.identity import LONGEST_BUCKETED_ID
 
 LONGEST_BODY_BYTES = 64 * 1024
 LONGEST_EXTRA_BYTES = 4 * 1024
@@ -122,8 +124,6 @@ class Invalid(Exception):
 
 _decoder = msgspec.json.Decoder(V2Heartbeat)
 _encoder = msgspec.json.Encoder()
-_PLACE = re.compile(r"^(?P<reason>.*?) - at `(?:key in )?\$\.?(?P<field>.*)`$", re.DOTALL)
-_MISSING = re.compile(r"required field `(?P<name>[^`]+)`")
 
 
 def decode(body: bytes) -> V2Heartbeat:
@@ -133,25 +133,36 @@ def decode(body: bytes) -> V2Heartbeat:
     try:
         said = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _named(str(error)) from error
+        raise Invalid(*field_and_reason(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid("", f"the body is not valid JSON: {error}") from error
-    if b"\\u0000" in body and (field := _nul_in(msgspec.to_builtins(said), "")):
-        raise Invalid(field, "contains U+0000, which cannot be stored")
-    if bucket_of(said.robot_id) is None:
-        raise Invalid("robot_id", f"needs 1 to {LONGEST_BUCKETED_ID} bytes without control characters")
-    if said.extra is not None and len(_encoder.encode(said.extra)) > LONGEST_EXTRA_BYTES:
-        raise Invalid("extra", f"is longer than {LONGEST_EXTRA_BYTES} bytes of JSON")
+    check(said, b"\\u0000" in body)
     return said
 
 
-def _named(message: str) -> Invalid:
-    place = _PLACE.match(message)
-    reason, field = (place["reason"], place["field"]) if place else (message, "")
-    if missing := _MISSING.search(reason):
-        field = f"{field}.{missing['name']}" if field else missing["name"]
-        reason = "is required"
-    return Invalid(field, reason)
+def convert(fields: Mapping[str, Any]) -> V2Heartbeat:
+    """A heartbeat of fields that came as text. Raises Invalid, which names the field."""
+    try:
+        said = msgspec.convert(fields, V2Heartbeat, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(*field_and_reason(str(error))) from error
+    check(said, may_hold_nul=True)
+    return said
+
+
+def check(said: V2Heartbeat, may_hold_nul: bool) -> None:
+    """What the schema cannot say. Raises Invalid."""
+    if may_hold_nul and (field := _nul_in(msgspec.to_builtins(said), "")):
+        raise Invalid(field, "contains U+0000, which cannot be stored")
+    if identity_of(said.robot_id).bucket is None:
+        raise Invalid("robot_id", f"needs 1 to {LONGEST_BUCKETED_ID} bytes without control characters")
+    if said.sent_at is not None and said.sent_at.tzinfo is not UTC:
+        try:
+            said.sent_at = said.sent_at.astimezone(UTC)
+        except OverflowError as error:
+            raise Invalid("sent_at", "is no moment of this era") from error
+    if said.extra is not None and len(_encoder.encode(said.extra)) > LONGEST_EXTRA_BYTES:
+        raise Invalid("extra", f"is longer than {LONGEST_EXTRA_BYTES} bytes of JSON")
 
 
 def _nul_in(value: Any, path: str) -> str:

@@ -50,11 +50,10 @@ V2_TOLD = {
 V2_FOUND = {"boot_id": "integer", "profile_id": "integer", "clock_offset_seconds": "double precision"}
 _SHARES = {"motors_to": "integer", "motors_count": "integer", "cameras_to": "integer", "cameras_count": "integer"}
 V2_INPUT = {**ARRIVED, **V2_FOUND, **V2_TOLD, **_SHARES}
-_LOGGED = ("received_at", "request_id", "role", "side", "status", "message")
+_LOGGED = ("received_at", "request_id", "role", "side", "address", "status", "message")
 _LEGACY_LOGGED = (
     *_LOGGED,
     "call",
-    "address",
     "deployment_id",
     "version",
     "health",
@@ -91,8 +90,14 @@ def _names(columns: Sequence[str], prefix: str = "") -> str:
 
 
 def _input(columns: dict[str, str]) -> str:
-    given = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
-    return f"input AS MATERIALIZED (SELECT * FROM unnest({given}) AS given({_names(list(columns))}))"
+    """Columns come as array literals (`heartbeat.ingest.arrays`), bytes in them as hexadecimal digits."""
+    given = ", ".join(
+        f"${n}::text::{'text' if kind == 'bytea' else kind}[]" for n, kind in enumerate(columns.values(), 1)
+    )
+    taken = ", ".join(
+        f'decode("{name}", \'hex\') AS "{name}"' if kind == "bytea" else f'"{name}"' for name, kind in columns.items()
+    )
+    return f"input AS MATERIALIZED (SELECT {taken} FROM unnest({given}) AS given({_names(list(columns))}))"
 
 
 def _stored(columns: Sequence[str], more: Sequence[tuple[str, str]]) -> str:
@@ -250,7 +255,7 @@ def _statements(columns: dict[str, str], stored: str, once_each: str, latest: st
 def _share(name: str, parameter: int) -> str:
     """A beat's own share of the numbers that the whole batch sends as one array."""
     to, count = f"input.{name}_to", f"input.{name}_count"
-    return f"CASE WHEN {count} > 0 THEN (${parameter}::real[])[{to} - {count} + 1:{to}] END"
+    return f"CASE WHEN {count} > 0 THEN ((SELECT ${parameter}::text::real[]))[{to} - {count} + 1:{to}] END"
 
 
 _LATE = ("at", "nullif(input.at, input.received_at)")
@@ -264,7 +269,6 @@ V2 = _statements(
         [
             _LATE,
             ("call", "'heartbeat'"),
-            ("address", "''"),
             ("motors", _share("motors", len(V2_INPUT) + 1)),
             ("cameras", _share("cameras", len(V2_INPUT) + 2)),
         ],

@@ -15,6 +15,7 @@ import asyncpg
 import structlog
 
 from heartbeat.errors import Misplaced
+from heartbeat.ingest.arrays import array_literal
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.marks import SHADOW
 from heartbeat.ingest.profiles import digest_of, document_of
@@ -43,8 +44,9 @@ ACROSS_MIDNIGHT = timedelta(minutes=10)
 RETRY_SPAN = timedelta(days=1)
 MOST_PROFILES = 50_000
 
-_legacy_row = attrgetter(*("who.shown" if name == "robot_id" else name for name in LEGACY_INPUT))
-_v2_found = attrgetter(*ARRIVED, *V2_FOUND)
+_FROM_THE_ID = {"robot_id": "who.shown", "robot_key": "who.robot_hex", "row_key": "who.row_hex"}
+_legacy_row = attrgetter(*(_FROM_THE_ID.get(name, name) for name in LEGACY_INPUT))
+_v2_found = attrgetter(*(_FROM_THE_ID.get(name, name) for name in (*ARRIVED, *V2_FOUND)))
 _told = attrgetter("told")
 _arrival = attrgetter("received_at")
 _B = TypeVar("_B", bound=Beat)
@@ -84,7 +86,8 @@ class Writer:
         v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
         if v2:
             await self._name(v2)
-        strangers = {beat.row_key: beat for beat in beats if beat.row_key not in self._met}
+        # reversed: of several calls the first one tells since when a robot is known
+        strangers = {beat.row_key: beat for beat in reversed(beats) if beat.row_key not in self._met}
         if strangers:
             async with self._connection.transaction():
                 met = await self._meet(list(strangers.values()))
@@ -109,8 +112,7 @@ class Writer:
                 written.deployments = await self._record(V2, fresh, _v2_columns(fresh), duplicates)
             written.runs = placed.runs
         if legacy:
-            columns = list(zip(*map(_legacy_row, legacy), strict=True))
-            written.deployments = await self._record(LEGACY, legacy, columns, duplicates)
+            written.deployments = await self._record(LEGACY, legacy, _legacy_columns(legacy), duplicates)
         if duplicates:
             await self._raise_roles(duplicates)
         if not v2 and not legacy:
@@ -277,13 +279,22 @@ class Writer:
     async def _heal(self, statements: Statements, beats: Sequence[Beat]) -> None:
         """Rows of state that somebody deleted are made again, and the batch applied to them."""
         log.warning("state.rows_missing", heartbeats=len(beats))
-        columns = _v2_columns(beats) if statements is V2 else list(zip(*map(_legacy_row, beats), strict=True))
         async with self._connection.transaction():
             await self._meet(list({beat.row_key: beat for beat in beats}.values()))
-            await self._fetchrow(statements.apply, columns[: len(V2_INPUT) if statements is V2 else None])
+            await self._fetchrow(statements.apply, applied_columns(beats))
 
 
-def _v2_columns(beats: Sequence[Any]) -> list[Any]:
+def applied_columns(beats: Sequence[Beat]) -> list[str]:
+    """The parameters of `Statements.apply` for beats of one kind: the log's numbers are not among them."""
+    return _v2_columns(beats)[: len(V2_INPUT)] if isinstance(beats[0], V2Beat) else _legacy_columns(beats)
+
+
+def _legacy_columns(beats: Sequence[Any]) -> list[str]:
+    """The parameters of a legacy statement."""
+    return list(map(array_literal, zip(*map(_legacy_row, beats), strict=True)))
+
+
+def _v2_columns(beats: Sequence[Any]) -> list[str]:
     """The parameters of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
     motors: list[float] = []
     cameras: list[float | None] = []
@@ -294,4 +305,4 @@ def _v2_columns(beats: Sequence[Any]) -> list[Any]:
         ends.append((len(motors), len(beat.motors), len(cameras), len(beat.cameras)))
     found = zip(*map(_v2_found, beats), strict=True)
     told = zip(*map(_told, beats), strict=True)
-    return [*found, *told, *zip(*ends, strict=True), motors, cameras]
+    return list(map(array_literal, (*found, *told, *zip(*ends, strict=True), motors, cameras)))

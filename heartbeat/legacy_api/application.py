@@ -9,10 +9,10 @@ from fastapi.responses import FileResponse
 from starlette.websockets import WebSocketDisconnect
 
 from heartbeat.errors import Unavailable
-from heartbeat.ingest.beat import check_beat, health_text, status_beat
+from heartbeat.ingest.beat import LegacyBeat, check_beat, health_text, status_beat
+from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.offers import Offers
-from heartbeat.ingest.recorder import Recorder
 from heartbeat.legacy_api.answers import TolerantJSONResponse, add_handlers
 from heartbeat.legacy_api.bodies import RobotStatus, RollbackRequest
 from heartbeat.legacy_api.operation import ReadOperation, teleoperation_status
@@ -23,38 +23,40 @@ from heartbeat.rules.updates import UnreadableTime, Wish, latest, newest_first
 FIRST_CONNECTION_SECONDS = 2.0
 
 
-def create_application(recorder: Recorder, offers: Offers, store: Store, read_operation: ReadOperation) -> FastAPI:
-    """The contract, answered from PostgreSQL through `store`, with robots' calls committed by `recorder`."""
+def create_application(calls: Calls, offers: Offers, store: Store, read_operation: ReadOperation) -> FastAPI:
+    """The contract, answered from PostgreSQL through `store`, with robots' calls let in and committed by `calls`."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, default_response_class=TolerantJSONResponse)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
     add_handlers(app)
-    app.include_router(_robots_calls(recorder, offers))
+    app.include_router(_robots_calls(calls, offers))
     app.include_router(_rows(store))
     app.include_router(_deployments(store))
-    app.include_router(_overview(recorder, store, read_operation))
+    app.include_router(_overview(calls, store, read_operation))
     return app
 
 
-def _robots_calls(recorder: Recorder, offers: Offers) -> APIRouter:
+def _robots_calls(calls: Calls, offers: Offers) -> APIRouter:
     router = APIRouter()
 
     @router.post("/api/robot/status")
-    async def update_robot_status(status: RobotStatus, request: Request) -> dict[str, str]:
-        await _started(recorder)
+    async def update_robot_status(status: RobotStatus, request: Request) -> Response:
         said = status.model_dump(exclude={"health"})
         size = int(request.headers.get("content-length") or 0)
-        await recorder.record(status_beat(said, health_text(status.health, status.robot_id), _marks(request), size))
-        return {"status": "updated"}
+        beat = status_beat(said, health_text(status.health, status.robot_id), _marks(request), size)
+        if (refusal := await _refusal(calls, beat, request)) is not None:
+            return refusal
+        await calls.recorder.record(beat)
+        return TolerantJSONResponse({"status": "updated"})
 
     @router.get("/api/check-update")
-    async def check_for_update(
-        request: Request, robot_id: str, current_version: str, group: str = "all"
-    ) -> dict[str, Any]:
-        await _started(recorder)
-        outcome = await recorder.record(check_beat(robot_id, current_version, group, _marks(request)))
-        return await offers.answer(group, current_version, outcome.deployments)
+    async def check_for_update(request: Request, robot_id: str, current_version: str, group: str = "all") -> Response:
+        beat = check_beat(robot_id, current_version, group, _marks(request))
+        if (refusal := await _refusal(calls, beat, request)) is not None:
+            return refusal
+        outcome = await calls.recorder.record(beat)
+        return TolerantJSONResponse(await offers.answer(group, current_version, outcome.deployments))
 
     return router
 
@@ -117,13 +119,13 @@ def _deployments(store: Store) -> APIRouter:
     return router
 
 
-def _overview(recorder: Recorder, store: Store, read_operation: ReadOperation) -> APIRouter:
+def _overview(calls: Calls, store: Store, read_operation: ReadOperation) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health")
     async def health_check() -> dict[str, Any]:
-        await _started(recorder)
-        if not recorder.available:
+        await _started(calls)
+        if not calls.recorder.available:
             raise Unavailable("heartbeats cannot be committed", 1)
         deployments, rows = await store.counts()
         return {
@@ -167,16 +169,29 @@ def _overview(recorder: Recorder, store: Store, read_operation: ReadOperation) -
     return router
 
 
-async def _started(recorder: Recorder) -> None:
-    if not recorder.available:
-        recorder.start()
-        await recorder.wait_for_first_connection(FIRST_CONNECTION_SECONDS)
+async def _refusal(calls: Calls, beat: LegacyBeat, request: Request) -> Response | None:
+    """The answer to a robot that is not let in."""
+    await _started(calls)
+    refusal = calls.refused_by_access(beat.robot_key, dict(request.scope["headers"]), _marks(request))
+    if refusal is None:
+        return None
+    answer = refusal.as_legacy()
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers, media_type="application/json")
+
+
+async def _started(calls: Calls) -> None:
+    if not calls.recorder.available or not calls.access.loaded:
+        calls.recorder.start()
+        calls.access.start()
+        await calls.recorder.wait_for_first_connection(FIRST_CONNECTION_SECONDS)
+        await calls.access.wait_for_first_load(FIRST_CONNECTION_SECONDS)
 
 
 def _marks(request: Request) -> Marks:
     """The marks; the ingest application has read them already, so that both answer one identity."""
     marks: Marks | None = request.scope.get("marks")
-    return marks or marks_of(request.scope["headers"], request.scope.get("client"))
+    return marks or marks_of(dict(request.scope["headers"]), request.scope.get("client"))
 
 
 def _json(text: str) -> Response:

@@ -152,7 +152,7 @@ CREATE INDEX heartbeats_of_a_robot ON heartbeat_heartbeat (robot_key, received_a
 
 
 class Migration(migrations.Migration):
-    dependencies = [("heartbeat", "0003_robot_settings")]
+    dependencies = [("heartbeat", "0005_access")]
     operations = [
         migrations.CreateModel(
             name="Boot",

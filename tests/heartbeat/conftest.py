@@ -9,12 +9,17 @@ import httpx
 import psycopg
 import pytest
 
+from heartbeat.ingest.access import Access
 from heartbeat.ingest.application import Ingest
+from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.database import Database
+from heartbeat.ingest.enrolling import Enrolling
 from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
+from heartbeat.rules.identity import key_of
+from heartbeat.rules.tokens import digest_of
 from teleop.rules.reading import read_operation
 from tests.heartbeat.running import own_database
 
@@ -23,7 +28,11 @@ PATIENT_SECONDS = 20.0
 
 
 _TABLES = ", ".join(
-    f"heartbeat_{name}" for name in ("heartbeat", "spelling", "boot", "profile", "robot", "legacyrow", "deployment", "package", "deploymentsrevision")
+    f"heartbeat_{name}"
+    for name in (
+        *("heartbeat", "spelling", "boot", "profile", "robot", "legacyrow", "robottoken", "legacyclosure"),
+        *("deployment", "package", "deploymentsrevision"),
+    )
 )
 
 
@@ -41,6 +50,23 @@ def dsn(database_url: str) -> str:
     return database_url
 
 
+#: the robot that the clients of these tests have a token of
+ENROLLED = "XLE_0000002A"
+TOKEN = "lkr_only-for-tests"
+
+
+@pytest.fixture
+def token(dsn: str) -> str:
+    """A token of ENROLLED."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "INSERT INTO heartbeat_robottoken (robot_key, robot_id, digest, prefix, created_at, created_by)"
+            " VALUES (%s, %s, %s, %s, now(), 'tests')",
+            (key_of(ENROLLED), ENROLLED, digest_of(TOKEN.encode()), TOKEN[:8]),
+        )
+    return TOKEN
+
+
 @pytest.fixture
 async def recorder(dsn: str) -> AsyncIterator[Recorder]:
     """A recorder that is connected."""
@@ -53,14 +79,20 @@ async def recorder(dsn: str) -> AsyncIterator[Recorder]:
 
 
 @pytest.fixture
-async def new(dsn: str, recorder: Recorder, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the ingest application."""
+async def new(dsn: str, token: str, recorder: Recorder, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the ingest application, as the robots' door speaks to it; its robot for v2 is ENROLLED."""
     database = Database(dsn, timeout_seconds=PATIENT_SECONDS)
     offers = Offers(database)
-    legacy = create_application(recorder, offers, Store(database, tmp_path), read_operation)
-    transport = httpx.ASGITransport(Ingest(recorder, offers, legacy))
-    async with httpx.AsyncClient(transport=transport, base_url="http://new") as client:
+    access = Access(dsn)
+    access.start()
+    await access.wait_for_first_load(PATIENT_SECONDS)
+    calls = Calls(recorder, access)
+    legacy = create_application(calls, offers, Store(database, tmp_path), read_operation)
+    transport = httpx.ASGITransport(Ingest(calls, offers, Enrolling(database, access), legacy))
+    headers = {"x-side": "new", "authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://new", headers=headers) as client:
         yield client
+    await access.close()
     await database.close()
 
 

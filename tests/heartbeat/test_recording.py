@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from heartbeat.errors import Unstorable
-from heartbeat.ingest.beat import columns_of, new_beat
+from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.recorder import Recorder
-from heartbeat.ingest.statement import RECORD
+from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import body, marks
 
 
@@ -115,13 +115,13 @@ async def test_only_its_own_heartbeats_count_as_acknowledged_for_their_owner(new
 
 async def test_a_late_heartbeat_is_stored_at_its_place_and_moves_nothing_back(dsn: str, recorder: Recorder) -> None:
     now = datetime.now(UTC)
-    late = new_beat("r", marks_of([]), call="status", status="idle")
-    newer = new_beat("r", marks_of([]), call="status", status="failed")
+    late = legacy_beat("r", marks_of({}), call="status", status="idle")
+    newer = legacy_beat("r", marks_of({}), call="status", status="failed")
     connection = await asyncpg.connect(dsn)
     await recorder.record(newer)
     # As if another process had received it before, and committed it after.
-    late.received_at = now - timedelta(seconds=5)
-    await connection.fetchrow(RECORD, *zip(columns_of(late), strict=True))
+    late.received_at = late.at = now - timedelta(seconds=5)
+    await Writer(connection).write([late])
     await connection.close()
 
     found = await robot(dsn, b"r")
@@ -147,9 +147,9 @@ async def test_rows_are_listed_as_first_heard_also_when_they_share_a_commit(new:
 
 
 async def test_a_poisonous_row_is_refused_alone(dsn: str, recorder: Recorder) -> None:
-    beats = [new_beat(f"r{number}", marks_of([]), call="status", status="idle") for number in range(20)]
+    beats = [legacy_beat(f"r{number}", marks_of({}), call="status", status="idle") for number in range(20)]
     beats[7].message = "a\x00b"
-    beats[13].sequence = 2**63
+    beats[13].health = "{no json"
     beats[17].call = "no such call"
 
     outcomes = await asyncio.gather(*map(recorder.record, beats), return_exceptions=True)

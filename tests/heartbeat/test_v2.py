@@ -44,17 +44,12 @@ async def test_it_is_accepted_after_its_commit(new: httpx.AsyncClient, dsn: str)
     assert (accepted["status"], accepted["robot_id"]) == ("accepted", "XLE_0000002A")
     assert accepted["request_id"] == headers["x-request-id"]
     connection = await asyncpg.connect(dsn)
-    stored = await connection.fetchrow("SELECT * FROM heartbeat_heartbeat")
+    stored = await connection.fetchrow("SELECT * FROM heartbeat_history")
     robot = await connection.fetchrow("SELECT * FROM heartbeat_robot")
     await connection.close()
-    assert (stored["call"], stored["protocol"], stored["boot_id"], stored["sequence"]) == (
-        "heartbeat",
-        "v2",
-        "boot-1",
-        17,
-    )
+    assert (stored["call"], stored["boot_id"], stored["sequence"]) == ("heartbeat", "boot-1", 17)
     assert stored["sent_at"].isoformat() == "2026-11-24T09:00:00.500000+00:00"
-    assert json.loads(stored["payload"])["extra"] == {"note": "grüße"}
+    assert json.loads(stored["rest"]) == {"extra": {"note": "grüße"}}
     assert (robot["kind"], robot["site"], robot["firmware"], robot["battery_percent"]) == ("xle", "b", "2.1.0", 81.5)
     assert robot["interval_seconds"] == 5
 

@@ -1,0 +1,133 @@
+"""`POST /api/v2/heartbeats`: a backlog of one robot, each heartbeat with a result of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.ingest import schema
+from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
+from heartbeat.ingest.answers import Answer, Headers, invalid, problem, v2_refusal
+from heartbeat.ingest.beat import Beat
+from heartbeat.ingest.calls import Calls
+from heartbeat.ingest.marks import Marks
+from heartbeat.ingest.refusal import too_fast
+from heartbeat.ingest.v2 import v2_beat
+from heartbeat.metrics import REJECTED
+
+MOST_HEARTBEATS = 10_000
+LONGEST_BODY_BYTES = 32 * 2**20
+#: what shares a commit: more would keep the others waiting
+CHUNK = 1_000
+
+_all_decoder = msgspec.json.Decoder(list[schema.V2Heartbeat])
+_items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
+_NOT_VALID = "The batch is not valid"
+Result = dict[str, Any]
+
+
+class Batches:
+    """Judges each heartbeat by itself, commits them in chunks, answers in the order given."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    async def answer(self, headers: Headers, body: bytes, marks: Marks) -> Answer:
+        """200 with a result for each; 503 when some could not be stored now (sending all again does no harm)."""
+        admitted = self._calls.access.admit(headers.get(b"authorization"))
+        if isinstance(admitted, Refusal):
+            return admitted.as_problem()
+        wait = self._calls.access.allow(admitted.robot_key)
+        if wait is not None:
+            return too_fast(wait).as_problem()
+        if len(body) > LONGEST_BODY_BYTES:
+            return problem(413, "The batch is too large", f"{len(body)} bytes, at most {LONGEST_BODY_BYTES} are taken")
+        try:
+            items = _items(headers, body)
+        except schema.Invalid as error:
+            return invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}])
+        beats, results = _judged(items, b"\\u0000" in body, len(body), admitted, marks)
+        try:
+            await self._commit(beats, results)
+        except Unavailable as error:
+            return v2_refusal(error)
+        counts = {name: sum(one["status"] == name for one in results) for name in ("accepted", "duplicate", "refused")}
+        summary = {"accepted": counts["accepted"], "duplicates": counts["duplicate"], "refused": counts["refused"]}
+        return Answer(200, _encode({**summary, "results": results}))
+
+    async def _commit(self, beats: dict[int, Beat], results: list[Result]) -> None:
+        places = list(beats)
+        chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+        commits = [self._calls.recorder.record_all([beats[place] for place in chunk]) for chunk in chunks]
+        for chunk, outcomes in zip(chunks, await asyncio.gather(*commits), strict=True):
+            for place, outcome in zip(chunk, outcomes, strict=True):
+                if isinstance(outcome, NotRecorded):
+                    results[place] = _refused("", str(outcome))
+                elif outcome.duplicate:
+                    results[place] = _DUPLICATE
+
+
+_ACCEPTED: Result = {"status": "accepted"}
+_DUPLICATE: Result = {"status": "duplicate"}
+
+
+def _refused(field: str, reason: str) -> Result:
+    return {"status": "refused", "errors": [{"field": field, "reason": reason}]}
+
+
+def _items(headers: Headers, body: bytes) -> Sequence[schema.V2Heartbeat | bytes]:
+    """The heartbeats of an array; or, when not all of them are valid or they are lines, the texts of each."""
+    kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    if kind in (b"application/x-ndjson", b"application/jsonl", b"application/ndjson"):
+        items: Sequence[Any] = [line for line in body.splitlines() if line.strip()]
+    elif kind == b"application/json":
+        try:
+            items = _all_decoder.decode(body)
+        except msgspec.ValidationError:
+            items = _texts(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise schema.Invalid("", f"the body is not valid JSON: {error}") from error
+    else:
+        raise schema.Invalid("content-type", "is application/json (an array) or application/x-ndjson (lines)")
+    if len(items) > MOST_HEARTBEATS:
+        raise schema.Invalid("", f"{len(items)} heartbeats, at most {MOST_HEARTBEATS} are taken")
+    return items
+
+
+def _texts(body: bytes) -> list[bytes]:
+    try:
+        return [bytes(item) for item in _items_decoder.decode(body)]
+    except msgspec.ValidationError as error:
+        raise schema.Invalid("", "the body is no array of heartbeats") from error
+
+
+def _judged(
+    items: Sequence[schema.V2Heartbeat | bytes], may_hold_nul: bool, size: int, admitted: Admitted, marks: Marks
+) -> tuple[dict[int, Beat], list[Result]]:
+    """The beats of the valid ones by their place, and a result for each: accepted, unless the commit says otherwise."""
+    beats: dict[int, Beat] = {}
+    results: list[Result] = []
+    share = size // max(1, len(items))
+    for place, item in enumerate(items):
+        try:
+            if isinstance(item, bytes):
+                said = schema.decode(item)
+            else:
+                said = item
+                schema.check(said, may_hold_nul)
+            if said.boot_id is None or said.sequence is None:
+                raise schema.Invalid("sequence", "a batch needs boot_id and sequence, so that it can be sent again")
+        except schema.Invalid as error:
+            REJECTED.labels("heartbeat", "invalid").inc()
+            results.append(_refused(error.field, error.reason))
+            continue
+        beat = v2_beat(said, marks, share)
+        if beat.robot_key != admitted.robot_key:
+            results.append(_refused("robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
+            continue
+        beats[place] = beat
+        results.append(_ACCEPTED)
+    return beats, results

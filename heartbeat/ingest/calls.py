@@ -1,0 +1,138 @@
+"""The calls of robots that end in one heartbeat: who may make them, what they say, what is answered after the commit.
+
+Each takes headers and a body and answers through a callback, so that it costs no task and no future; the fast path of
+`heartbeat.ingest.protocol` and the ASGI application use the same ones.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.ingest import schema
+from heartbeat.ingest.access import OTHERS_TOKEN, Access, Admitted, Refusal
+from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid, legacy_refusal, v2_refusal
+from heartbeat.ingest.legacy_calls import plain_status
+from heartbeat.ingest.marks import Marks
+from heartbeat.ingest.recorder import Outcome, Recorder
+from heartbeat.ingest.refusal import too_fast
+from heartbeat.ingest.v2 import v2_beat
+from heartbeat.metrics import REJECTED
+
+_NOT_VALID = "The heartbeat is not valid"
+
+
+class Accepted(msgspec.Struct):
+    """What a v2 heartbeat is answered with."""
+
+    status: str
+    robot_id: str
+    request_id: str
+    received_at: datetime | None
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Calls:
+    """`recorder` commits; `access` says who may speak."""
+
+    def __init__(self, recorder: Recorder, access: Access) -> None:
+        self.recorder = recorder
+        self.access = access
+
+    def heartbeat(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> None:
+        """`POST /api/v2/heartbeat`."""
+        admitted = self.access.admit(headers.get(b"authorization"))
+        if isinstance(admitted, Refusal):
+            respond(admitted.as_problem())
+            return
+        try:
+            said = schema.decode(body)
+        except schema.Invalid as error:
+            respond(_invalid(error))
+            return
+        self._store(said, len(body), admitted, marks, respond, None)
+
+    def ping(self, token: bytes, query: bytes, marks: Marks, respond: Respond) -> None:
+        """`GET|POST /api/v2/ping/{token}`: the token says whose heartbeat it is; the query may say a little more."""
+        admitted = self.access.admit_token(token)
+        if isinstance(admitted, Refusal):
+            respond(admitted.as_problem())
+            return
+        try:
+            said = schema.convert(_asked(query) | {"robot_id": admitted.robot_id})
+        except schema.Invalid as error:
+            respond(_invalid(error))
+            return
+        self._store(said, len(query), admitted, marks, respond, Answer(200, b"ok\n", b"text/plain; charset=utf-8"))
+
+    def status(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> bool:
+        """`POST /api/robot/status`, unless only legacy's own judgement can tell what the body is (False)."""
+        beat = plain_status(headers, body, marks)
+        if beat is None:
+            return False
+        refusal = self.refused_by_access(beat.robot_key, headers, marks)
+        if refusal is not None:
+            respond(refusal.as_legacy())
+            return True
+
+        def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+            outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
+            respond(legacy_refusal(outcome) if isinstance(outcome, NotRecorded) else UPDATED)
+
+        self.recorder.submit((beat,), beat.size, done)
+        return True
+
+    def refused_by_access(self, robot_key: bytes, headers: Headers, marks: Marks) -> Refusal | None:
+        """Why a legacy call of this robot is not taken, if so."""
+        refusal = self.access.admit_legacy(robot_key, marks, headers.get(b"authorization"), marks.v2_refused)
+        if refusal is not None:
+            return refusal
+        wait = self.access.allow(robot_key)
+        return None if wait is None else too_fast(wait)
+
+    def _store(
+        self,
+        said: schema.V2Heartbeat,
+        size: int,
+        admitted: Admitted,
+        marks: Marks,
+        respond: Respond,
+        accepted: Answer | None,
+    ) -> None:
+        beat = v2_beat(said, marks, size)
+        if beat.robot_key != admitted.robot_key:
+            respond(OTHERS_TOKEN.as_problem())
+            return
+        wait = self.access.allow(beat.robot_key)
+        if wait is not None:
+            respond(too_fast(wait).as_problem())
+            return
+
+        def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+            outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
+            if isinstance(outcome, NotRecorded):
+                respond(v2_refusal(outcome))
+            elif accepted is not None:
+                respond(accepted)
+            else:
+                status = "duplicate" if outcome.duplicate else "accepted"
+                request_id = marks.request_id_text.decode("latin-1")
+                respond(Answer(200, _encode(Accepted(status, said.robot_id, request_id, beat.received_at))))
+
+        self.recorder.submit((beat,), beat.size, done)
+
+
+def _invalid(error: schema.Invalid) -> Answer:
+    REJECTED.labels("heartbeat", "invalid").inc()
+    return invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}])
+
+
+def _asked(query: bytes) -> dict[str, Any]:
+    """What a ping may say: `status`, `next_in_s`. Numbers come as text."""
+    given = {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()}
+    return {name: given[name] for name in ("status", "next_in_s", "message") if name in given}

@@ -1,0 +1,239 @@
+"""`WS /ws/robot/`: a connection that stays. Heartbeats up; acknowledgements after their commit, and commands, down.
+
+An open socket says nothing about its robot: only heartbeats do. Several sockets of one robot may be open at once, and
+the end of an old one changes nothing.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.ingest import schema
+from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
+from heartbeat.ingest.answers import Receive, Scope, Send
+from heartbeat.ingest.calls import Calls
+from heartbeat.ingest.marks import Marks, marks_of
+from heartbeat.ingest.recorder import Outcome
+from heartbeat.ingest.v2 import v2_beat
+from heartbeat.metrics import REJECTED, SOCKETS
+
+log = structlog.get_logger(__name__)
+
+TOKEN_REVOKED = 4401
+#: heartbeats of one socket that may wait for their commit; a robot that sends more is not read for a while
+MOST_WAITING = 1_000
+#: messages that may wait to be sent; a robot that does not read them is dropped
+MOST_UNSENT = 2_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Kind(msgspec.Struct):
+    type: str = "heartbeat"
+
+
+class _CommandResult(msgspec.Struct):
+    id: str
+    ok: bool
+    detail: str = ""
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
+_result_decoder = msgspec.json.Decoder(_CommandResult)
+
+
+class RobotSocket:
+    """The ASGI application of one path."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._open: set[_Connection] = set()
+        calls.access.when_changed(self._end_the_revoked)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one socket."""
+        headers = dict(scope["headers"])
+        if (await receive())["type"] != "websocket.connect":
+            return
+        admitted = self._calls.access.admit(headers.get(b"authorization"))
+        if isinstance(admitted, Refusal):
+            await _refuse(scope, send, admitted)
+            return
+        await send({"type": "websocket.accept"})
+        connection = _Connection(self._calls, admitted, marks_of(headers, scope.get("client")))
+        self._open.add(connection)
+        SOCKETS.inc()
+        try:
+            await connection.serve(receive, send)
+        finally:
+            SOCKETS.dec()
+            self._open.discard(connection)
+
+    def _end_the_revoked(self) -> None:
+        for connection in self._open:
+            connection.end_if_revoked()
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
+    """Say why at the handshake, where the server can."""
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": refusal.title})
+        return
+    answer = refusal.as_problem()
+    headers = [(b"content-type", answer.content_type), *answer.headers]
+    await send({"type": "websocket.http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": answer.body})
+
+
+class _Connection:
+    """One open socket: what it sent and waits for, and what it has to be told."""
+
+    def __init__(self, calls: Calls, admitted: Admitted, marks: Marks) -> None:
+        self._calls = calls
+        self._admitted = admitted
+        self._marks = marks
+        self._waiting = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._acknowledged: dict[str, list[int]] = {}
+        self._unsent: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self._close_with: tuple[int, str] | None = None
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        """Read until the robot leaves; write what there is to say."""
+        hello = {"type": "hello", "robot_id": self._admitted.robot_id, "server_time": datetime.now(UTC)}
+        await send({"type": "websocket.send", "text": _encode(hello).decode()})
+        writing = asyncio.create_task(self._write(send))
+        try:
+            await self._read(receive)
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    async def _read(self, receive: Receive) -> None:
+        while self._close_with is None:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text = message.get("text")
+            self._take(text.encode("utf-8", "surrogatepass") if text is not None else message.get("bytes") or b"")
+            if not self._room.is_set():
+                await self._room.wait()
+
+    def end_if_revoked(self) -> bool:
+        """Whether the token was revoked or has expired; then the socket is closed."""
+        if self._calls.access.still_admits(self._admitted):
+            return False
+        self._end(TOKEN_REVOKED, "the token is not valid any more")
+        return True
+
+    def _take(self, frame: bytes) -> None:
+        if self.end_if_revoked():
+            return
+        try:
+            if b'"type"' in frame and (kind := _type_of(frame)) != "heartbeat":
+                self._take_other(kind, frame)
+                return
+            said = schema.decode(frame)
+            if said.boot_id is None or said.sequence is None:
+                raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
+        except schema.Invalid as error:
+            REJECTED.labels("heartbeat", "invalid").inc()
+            self._tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
+            return
+        self._store(said, len(frame))
+
+    def _store(self, said: schema.V2Heartbeat, size: int) -> None:
+        beat = v2_beat(said, self._marks, size)
+        boot_id, sequence = said.boot_id or "", said.sequence or 0
+        if beat.robot_key != self._admitted.robot_key:
+            self._tell(_refused(sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
+            return
+        wait = self._calls.access.allow(beat.robot_key)
+        if wait is not None:
+            self._tell({"type": "retry", "sequences": [sequence], "retry_after_s": max(1, math.ceil(wait))})
+            return
+        self._waiting += 1
+        if self._waiting >= MOST_WAITING:
+            self._room.clear()
+
+        def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+            self._waiting -= 1
+            self._room.set()
+            outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
+            if isinstance(outcome, Unavailable):
+                retry = {"type": "retry", "sequences": [sequence], "retry_after_s": outcome.retry_after_seconds}
+                self._tell(retry)
+            elif isinstance(outcome, NotRecorded):
+                self._tell(_refused(sequence, 422, "", str(outcome)))
+            else:
+                self._acknowledged.setdefault(boot_id, []).append(sequence)
+                self._news.set()
+
+        self._calls.recorder.submit((beat,), beat.size, done)
+
+    def _take_other(self, kind: str, frame: bytes) -> None:
+        if kind != "command_result":
+            raise schema.Invalid("type", f"{kind!r} is none of heartbeat, command_result")
+        try:
+            result = _result_decoder.decode(frame)
+        except msgspec.DecodeError as error:
+            raise schema.Invalid("", str(error)) from error
+        log.info("command.answered", robot=self._admitted.robot_id, id=result.id[:64], ok=result.ok)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if len(self._unsent) >= MOST_UNSENT:
+            self._end(1013, "the robot does not read")
+            return
+        self._unsent.append(message)
+        self._news.set()
+
+    def _end(self, code: int, reason: str) -> None:
+        self._close_with = (code, reason)
+        self._news.set()
+
+    async def _write(self, send: Send) -> None:
+        """One message holds all acknowledgements that came while the one before was written."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            acknowledged, self._acknowledged = self._acknowledged, {}
+            unsent, self._unsent = self._unsent, []
+            for boot_id, sequences in acknowledged.items():
+                text = b'{"type":"ack","boot_id":%s,"sequences":%s}' % (_encode(boot_id), _encode(sequences))
+                await send({"type": "websocket.send", "text": text.decode()})
+            for message in unsent:
+                await send({"type": "websocket.send", "text": _encode(message).decode()})
+            if self._close_with is not None:
+                code, reason = self._close_with
+                await send({"type": "websocket.close", "code": code, "reason": reason})
+                return
+
+
+def _type_of(frame: bytes) -> str:
+    """The type of a frame; one that cannot be read is judged as a heartbeat."""
+    try:
+        return _kind_decoder.decode(frame).type
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "heartbeat"
+
+
+def _sequence_in(frame: bytes) -> int | None:
+    """The number in a heartbeat that is not valid otherwise, if it can be found."""
+    try:
+        found = msgspec.json.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    sequence = found.get("sequence") if isinstance(found, dict) else None
+    return sequence if isinstance(sequence, int) else None
+
+
+def _refused(sequence: int | None, status: int, field: str, reason: str) -> dict[str, Any]:
+    return {"type": "refused", "sequence": sequence, "status": status, "errors": [{"field": field, "reason": reason}]}
