@@ -194,8 +194,9 @@ class Programs:
 
     def on_the_database(self) -> list[Program]:
         """The new system and the workers. It must answer before the doors open: Envoy would eject it."""
-        ingest = ["-m", "uvicorn", "config.ingest:application", "--http", "heartbeat.ingest.protocol:JoinedWrites"]
-        ingest += ["--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
+        ingest = ["-m", "uvicorn", "config.ingest:application", "--http", "heartbeat.ingest.protocol:RobotsProtocol"]
+        ingest += ["--no-proxy-headers", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
+        ingest += ["--ws-max-size", "131072", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
         ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
         celery = ["-m", "celery", "-A", "config"]
         worker = [*celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from heartbeat.api.finding import robot_or_404
@@ -22,14 +23,20 @@ from heartbeat.models.heartbeat import Call
 class HeartbeatSerializer(serializers.ModelSerializer):
     """One acknowledged call."""
 
+    protocol = serializers.CharField(help_text="legacy or v2")
+    boot_id = serializers.CharField(source="boot.boot_id", default=None, allow_null=True)
+    at = serializers.SerializerMethodField(help_text="when it was so: before it was received, if it came late")
+    version = serializers.SerializerMethodField()
+    deployment_id = serializers.SerializerMethodField()
     health = serializers.JSONField(allow_null=True, help_text="as a legacy heartbeat said it")
-    payload = serializers.JSONField(allow_null=True, help_text="as a v2 heartbeat said it")
+    payload = serializers.SerializerMethodField(help_text="as a v2 heartbeat said it")
 
     class Meta:
         model = Heartbeat
         fields = [
             "request_id",
             "received_at",
+            "at",
             "call",
             "protocol",
             "role",
@@ -47,6 +54,24 @@ class HeartbeatSerializer(serializers.ModelSerializer):
             "payload",
         ]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField())
+    def get_at(self, beat: Heartbeat) -> str:
+        """The time, or that of the arrival."""
+        return serializers.DateTimeField().to_representation(beat.at or beat.received_at)
+
+    def get_version(self, beat: Heartbeat) -> str | None:
+        """What a legacy call said, or a v2 heartbeat's profile."""
+        return beat.version if beat.profile is None else beat.profile.document.get("version")
+
+    def get_deployment_id(self, beat: Heartbeat) -> str | None:
+        """What a legacy call said, or a v2 heartbeat's profile."""
+        return beat.deployment_id if beat.profile is None else beat.profile.document.get("deployment_id")
+
+    @extend_schema_field(serializers.JSONField(allow_null=True))
+    def get_payload(self, beat: Heartbeat) -> dict[str, Any] | None:
+        """The heartbeat put together again."""
+        return beat.as_reported()
 
 
 class ByArrival(Keyset):
@@ -77,14 +102,14 @@ class HeartbeatQuery(Query):
 class Heartbeats(Listing):
     """The heartbeats and update checks of a robot, newest first."""
 
-    queryset = Heartbeat.objects.all()
+    queryset = Heartbeat.objects.select_related("spelling", "boot", "profile")
     serializer_class = HeartbeatSerializer
     pagination_class = ByArrival
     query_class = HeartbeatQuery
 
-    def narrowed(self, rows: QuerySet[Any], asked: Mapping[str, Any]) -> QuerySet[Any]:
+    def narrowed(self, rows: Any, asked: Mapping[str, Any]) -> QuerySet[Any]:
         """Those of the robot, in the span."""
-        rows = rows.filter(robot_key=robot_or_404(self.kwargs["robot_id"]).key)
+        rows = rows.of_robot(robot_or_404(self.kwargs["robot_id"]).key)
         if "from" in asked:
             rows = rows.filter(received_at__gte=asked["from"])
         if "to" in asked:

@@ -1,62 +1,19 @@
 """The calls that robots make, for the OpenAPI document. Ingest answers them, from the types that are described here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
-from heartbeat.ingest.v2 import LONGEST_BODY_BYTES, V2Heartbeat
-from heartbeat.rules.identity import LONGEST_BUCKETED_ID
-from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS
+from heartbeat.ingest.batches import MOST_HEARTBEATS, Items
+from heartbeat.ingest.calls import Accepted
+from heartbeat.ingest.enrolling import Enrolment
+from heartbeat.ingest.schema import LONGEST_BODY_BYTES, V2Heartbeat
 
-MOST_HEARTBEATS = 10_000
 TAG = "robots' calls"
 _JSON, _LINES, _PROBLEM = "application/json", "application/x-ndjson", "application/problem+json"
 _REFERENCE = "#/components/schemas/{name}"
-
-Outcome = Literal["accepted", "duplicate"]
-
-
-class Accepted(Struct):
-    """The heartbeat is committed. A duplicate was so before; it is as good."""
-
-    status: Outcome
-    robot_id: str
-    request_id: str
-    received_at: str
-
-
-class Fault(Struct):
-    """What is wrong with one field."""
-
-    field: str
-    reason: str
-
-
-class Item(Struct, omit_defaults=True):
-    """What became of one heartbeat of many."""
-
-    status: Literal["accepted", "duplicate", "refused"]
-    errors: list[Fault] = []
-
-
-class Items(Struct):
-    """What became of each, in the order given."""
-
-    accepted: int
-    duplicates: int
-    refused: int
-    results: list[Item]
-
-
-class Enrolment(Struct):
-    """A robot that asks for a token."""
-
-    robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID)]
-    kind: Annotated[str, Meta(max_length=64)] = ""
-    site: Annotated[str, Meta(max_length=64)] = ""
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=LONGEST_TAG)]], Meta(max_length=MOST_TAGS)] = []
 
 
 class Enrolled(Struct):

@@ -1,8 +1,9 @@
 """`POST /api/v2/heartbeats`: a backlog of one robot, each heartbeat with a result of its own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,7 +27,32 @@ _all_decoder = msgspec.json.Decoder(list[schema.V2Heartbeat])
 _items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 _NOT_VALID = "The batch is not valid"
-Result = dict[str, Any]
+
+
+class Fault(msgspec.Struct):
+    """What is wrong with one field."""
+
+    field: str
+    reason: str
+
+
+class Item(msgspec.Struct, omit_defaults=True):
+    """What became of one heartbeat of many."""
+
+    status: Literal["accepted", "duplicate", "refused"]
+    errors: list[Fault] = []
+
+
+class Items(msgspec.Struct):
+    """What became of each, in the order given."""
+
+    accepted: int
+    duplicates: int
+    refused: int
+    results: list[Item]
+
+
+_ACCEPTED, _DUPLICATE = Item("accepted"), Item("duplicate")
 
 
 class Batches:
@@ -54,11 +80,10 @@ class Batches:
             await self._commit(beats, results)
         except Unavailable as error:
             return v2_refusal(error)
-        counts = {name: sum(one["status"] == name for one in results) for name in ("accepted", "duplicate", "refused")}
-        summary = {"accepted": counts["accepted"], "duplicates": counts["duplicate"], "refused": counts["refused"]}
-        return Answer(200, _encode({**summary, "results": results}))
+        counts = Counter(one.status for one in results)
+        return Answer(200, _encode(Items(counts["accepted"], counts["duplicate"], counts["refused"], results)))
 
-    async def _commit(self, beats: dict[int, Beat], results: list[Result]) -> None:
+    async def _commit(self, beats: dict[int, Beat], results: list[Item]) -> None:
         places = list(beats)
         chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
         commits = [self._calls.recorder.record_all([beats[place] for place in chunk]) for chunk in chunks]
@@ -70,12 +95,8 @@ class Batches:
                     results[place] = _DUPLICATE
 
 
-_ACCEPTED: Result = {"status": "accepted"}
-_DUPLICATE: Result = {"status": "duplicate"}
-
-
-def _refused(field: str, reason: str) -> Result:
-    return {"status": "refused", "errors": [{"field": field, "reason": reason}]}
+def _refused(field: str, reason: str) -> Item:
+    return Item("refused", [Fault(field, reason)])
 
 
 def _items(headers: Headers, body: bytes) -> Sequence[schema.V2Heartbeat | bytes]:
@@ -106,10 +127,10 @@ def _texts(body: bytes) -> list[bytes]:
 
 def _judged(
     items: Sequence[schema.V2Heartbeat | bytes], may_hold_nul: bool, size: int, admitted: Admitted, marks: Marks
-) -> tuple[dict[int, Beat], list[Result]]:
+) -> tuple[dict[int, Beat], list[Item]]:
     """The beats of the valid ones by their place, and a result for each: accepted, unless the commit says otherwise."""
     beats: dict[int, Beat] = {}
-    results: list[Result] = []
+    results: list[Item] = []
     share = size // max(1, len(items))
     for place, item in enumerate(items):
         try:

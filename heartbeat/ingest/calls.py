@@ -5,8 +5,8 @@ Each takes headers and a body and answers through a callback, so that it costs n
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 from urllib.parse import parse_qs
 
 import msgspec
@@ -15,6 +15,7 @@ from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest import schema
 from heartbeat.ingest.access import OTHERS_TOKEN, Access, Admitted, Refusal
 from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid, legacy_refusal, v2_refusal
+from heartbeat.ingest.beat import V2Beat
 from heartbeat.ingest.legacy_calls import plain_status
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.recorder import Outcome, Recorder
@@ -26,14 +27,16 @@ _NOT_VALID = "The heartbeat is not valid"
 
 
 class Accepted(msgspec.Struct):
-    """What a v2 heartbeat is answered with."""
+    """The heartbeat is committed. A duplicate was so before; it is as good."""
 
-    status: str
+    status: Literal["accepted", "duplicate"]
     robot_id: str
     request_id: str
-    received_at: datetime | None
+    received_at: datetime
 
 
+_OK = Answer(200, b"ok\n", b"text/plain; charset=utf-8")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,7 +58,7 @@ class Calls:
         except schema.Invalid as error:
             respond(_invalid(error))
             return
-        self._store(said, len(body), admitted, marks, respond, None)
+        self._store(v2_beat(said, marks, len(body)), admitted, marks, respond, None)
 
     def ping(self, token: bytes, query: bytes, marks: Marks, respond: Respond) -> None:
         """`GET|POST /api/v2/ping/{token}`: the token says whose heartbeat it is; the query may say a little more."""
@@ -68,7 +71,7 @@ class Calls:
         except schema.Invalid as error:
             respond(_invalid(error))
             return
-        self._store(said, len(query), admitted, marks, respond, Answer(200, b"ok\n", b"text/plain; charset=utf-8"))
+        self._store(v2_beat(said, marks, len(query)), admitted, marks, respond, _OK)
 
     def status(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> bool:
         """`POST /api/robot/status`, unless only legacy's own judgement can tell what the body is (False)."""
@@ -95,16 +98,7 @@ class Calls:
         wait = self.access.allow(robot_key)
         return None if wait is None else too_fast(wait)
 
-    def _store(
-        self,
-        said: schema.V2Heartbeat,
-        size: int,
-        admitted: Admitted,
-        marks: Marks,
-        respond: Respond,
-        accepted: Answer | None,
-    ) -> None:
-        beat = v2_beat(said, marks, size)
+    def _store(self, beat: V2Beat, admitted: Admitted, marks: Marks, respond: Respond, accepted: Answer | None) -> None:
         if beat.robot_key != admitted.robot_key:
             respond(OTHERS_TOKEN.as_problem())
             return
@@ -120,9 +114,11 @@ class Calls:
             elif accepted is not None:
                 respond(accepted)
             else:
-                status = "duplicate" if outcome.duplicate else "accepted"
+                status: Literal["accepted", "duplicate"] = "duplicate" if outcome.duplicate else "accepted"
                 request_id = marks.request_id_text.decode("latin-1")
-                respond(Answer(200, _encode(Accepted(status, said.robot_id, request_id, beat.received_at))))
+                respond(
+                    Answer(200, _encode(Accepted(status, beat.who.robot_id, request_id, beat.received_at or _NEVER)))
+                )
 
         self.recorder.submit((beat,), beat.size, done)
 

@@ -79,9 +79,7 @@ class RobotsProtocol(JoinedWrites):
         """Asyncio's callback: the short way for a whole heartbeat, uvicorn's for everything else."""
         if self._answering:
             self._early += data
-        elif self._parsing or (self.cycle is not None and not self.cycle.response_complete):
-            super().data_received(data)
-        elif not self._take(data):
+        elif self._parsing or (self.cycle is not None and not self.cycle.response_complete) or not self._take(data):
             super().data_received(data)
 
     def on_message_begin(self) -> None:

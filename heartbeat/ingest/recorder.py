@@ -22,8 +22,9 @@ import structlog
 from prometheus_client import Counter as Metric
 
 from heartbeat.errors import Misplaced, NotRecorded, Unavailable, Unstorable
-from heartbeat.ingest.beat import Beat
+from heartbeat.ingest.beat import Beat, V2Beat
 from heartbeat.ingest.marks import SHADOW
+from heartbeat.ingest.v2 import flush_tiny
 from heartbeat.ingest.writer import Writer
 from heartbeat.metrics import ACCEPTED, COMMIT_ROWS, COMMIT_SECONDS, DUPLICATES, REJECTED
 
@@ -182,6 +183,9 @@ class Recorder:
                 await self._write(connection, writer)
             except _LOST as error:
                 self._say_once("recorder.connection_lost", error)
+            except Exception:  # a fault of ours must not end the only writer: a new connection forgets all
+                log.exception("recorder.failed")
+                await asyncio.sleep(SHORTEST_BACKOFF_SECONDS)
             finally:
                 self._ready.clear()
                 connection.terminate()
@@ -288,6 +292,9 @@ class Recorder:
         except Exception as error:
             if not _is_of_the_data(error):
                 raise
+            if len(beats) == 1 and isinstance(beats[0], V2Beat) and flush_tiny(beats[0]):
+                await self._write_what_can_be(writer, beats, result)
+                return
             if len(beats) == 1:
                 log.error("heartbeat.unstorable", robot=beats[0].who.shown[:128], error=str(error))
                 REJECTED.labels(beats[0].call, "unstorable").inc()

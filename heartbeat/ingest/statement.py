@@ -280,8 +280,8 @@ V2 = _statements(
 
 #: enters who was never heard (or only enrolled), and tells what is known of their runs
 MEET = """WITH input AS MATERIALIZED (
-    SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::text[],
-                         $8::text[])
+    SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[],
+                         $7::text[], $8::text[])
     AS given(row_key, robot_key, robot_id, bucket, kind_by_id, at, protocol, role)
 ),
 spellings AS (

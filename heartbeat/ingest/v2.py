@@ -1,6 +1,7 @@
 """A v2 heartbeat as it is logged."""
 
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -11,6 +12,8 @@ from heartbeat.ingest.profiles import profile_of
 from heartbeat.ingest.schema import Base, Network, Teleop, V2Heartbeat
 from heartbeat.rules.kind import kind_from_word
 
+#: of a four-byte number with all its digits
+SMALLEST = 1.2e-38
 _encode = msgspec.json.Encoder().encode
 _kind = lru_cache(maxsize=1_024)(kind_from_word)
 _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
@@ -53,6 +56,19 @@ def v2_beat(said: V2Heartbeat, marks: Marks, size: int) -> V2Beat:
         motors=motors,
         cameras=cameras,
     )
+
+
+def flush_tiny(beat: V2Beat) -> bool:
+    """Make zeros of numbers that are too small for four bytes, as the robot's own would be; True if there were any."""
+    told = tuple([_flushed(value) for value in beat.told])
+    motors = [_flushed(value) for value in beat.motors]
+    changed = told != beat.told or motors != beat.motors
+    beat.told, beat.motors = told, motors
+    return changed
+
+
+def _flushed(value: Any) -> Any:
+    return 0.0 if isinstance(value, float) and abs(value) < SMALLEST else value
 
 
 def _health(said: V2Heartbeat) -> str | None:

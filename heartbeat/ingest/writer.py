@@ -156,7 +156,7 @@ class Writer:
             if beat.boot_name is not None:
                 boot = self._boots.get((beat.robot_key, beat.boot_name))
                 if boot is None:
-                    boots[beat.robot_key, beat.boot_name] = beat
+                    boots.setdefault((beat.robot_key, beat.boot_name), beat)
                 else:
                     beat.boot_id = boot[0]
             beat.profile_id = self._profiles.get(beat.profile_key)
@@ -217,10 +217,14 @@ class Writer:
         unsure = to_look_up(beats, runs)
         if not unsure:
             return set()
-        since = min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in unsure)
+        since = self._since(unsure)
         boots, sequences = [beat.boot_id for beat in unsure], [beat.sequence for beat in unsure]
         rows = await self._connection.fetch(FIND_SEQUENCES, boots, sequences, since)
         return {(row["boot_id"], row["sequence"]) for row in rows}
+
+    def _since(self, beats: Iterable[V2Beat]) -> datetime:
+        """Nothing of these runs was stored before: days that lie further back are not searched."""
+        return min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in beats) - RETRY_SPAN
 
     async def _without_stored_yesterday(self, beats: list[_B]) -> tuple[list[_B], list[_B]]:
         """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
@@ -251,10 +255,8 @@ class Writer:
         numbered = [beat for beat in beats if isinstance(beat, V2Beat) and beat.request_id is None]
         by_number = set()
         if numbered:
-            since = min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in numbered)
-            rows = await self._connection.fetch(
-                FIND_SEQUENCES, [beat.boot_id for beat in numbered], [beat.sequence for beat in numbered], since
-            )
+            boots, numbers = [beat.boot_id for beat in numbered], [beat.sequence for beat in numbered]
+            rows = await self._connection.fetch(FIND_SEQUENCES, boots, numbers, self._since(numbered))
             by_number = {(row["boot_id"], row["sequence"]): row["received_at"] for row in rows}
         lost = []
         for beat in beats:

@@ -19,6 +19,15 @@ class Call(models.TextChoices):
     HEARTBEAT = "heartbeat", "POST /api/v2/heartbeat"
 
 
+class Heartbeats(models.QuerySet):
+    """The log by whose it is."""
+
+    def of_robot(self, robot_key: bytes) -> "Heartbeats":
+        """Those of a robot in all its spellings. By number, so that the key's index gives them in order of time."""
+        spellings = Spelling.objects.filter(robot_key=robot_key).values_list("id", flat=True)
+        return self.filter(spelling_id__in=list(spellings))
+
+
 class Heartbeat(models.Model):
     """One acknowledged call. Append-only but for `role`, which a second arrival may raise from shadow.
 
@@ -75,6 +84,8 @@ class Heartbeat(models.Model):
     motors = ArrayField(RealField(), null=True, help_text="the numbers that the profile's channels name, in order")
     cameras = ArrayField(RealField(null=True), null=True, help_text="frames per second")
     rest = PlainJSONField(null=True, help_text="what has no column: `extra`, or a whole older `payload`")
+
+    objects = Heartbeats.as_manager()
 
     class Meta:
         # partitioned, so made by the migration's own SQL

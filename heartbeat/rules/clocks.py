@@ -26,7 +26,7 @@ class Clock:
 
 
 def heard(clock: Clock | None, difference: float, now: float) -> Clock:
-    """The estimate after a heartbeat that arrived `difference` seconds after the robot's own stamp; `now` in seconds."""
+    """The estimate after a heartbeat that arrived `difference` seconds after the robot's own stamp, at `now`."""
     if clock is None or difference <= clock.offset:
         return Clock(difference, math.inf, now)
     if difference >= clock.candidate and now - clock.since < PATIENCE_SECONDS:

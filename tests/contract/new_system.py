@@ -14,8 +14,8 @@ from tests.contract.packages import Deployment
 from tests.heartbeat.running import ingest, own_database, site
 
 _TABLES = (
-    "heartbeat_heartbeat, heartbeat_robot, heartbeat_legacyrow, heartbeat_deployment, heartbeat_package,"
-    " heartbeat_deploymentsrevision"
+    "heartbeat_heartbeat, heartbeat_spelling, heartbeat_robot, heartbeat_legacyrow, heartbeat_deployment,"
+    " heartbeat_package, heartbeat_deploymentsrevision"
 )
 
 

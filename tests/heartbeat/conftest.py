@@ -55,16 +55,21 @@ ENROLLED = "XLE_0000002A"
 TOKEN = "lkr_only-for-tests"
 
 
-@pytest.fixture
-def token(dsn: str) -> str:
-    """A token of ENROLLED."""
-    with psycopg.connect(dsn) as connection:
+def issue_token(database_url: str, robot_id: str = ENROLLED, token: str = TOKEN) -> str:
+    """Put a token into the database, as `heartbeat.access` does."""
+    with psycopg.connect(database_url) as connection:
         connection.execute(
             "INSERT INTO heartbeat_robottoken (robot_key, robot_id, digest, prefix, created_at, created_by)"
             " VALUES (%s, %s, %s, %s, now(), 'tests')",
-            (key_of(ENROLLED), ENROLLED, digest_of(TOKEN.encode()), TOKEN[:8]),
+            (key_of(robot_id), robot_id, digest_of(token.encode()), token[:8]),
         )
-    return TOKEN
+    return token
+
+
+@pytest.fixture
+def token(dsn: str) -> str:
+    """A token of ENROLLED."""
+    return issue_token(dsn)
 
 
 @pytest.fixture

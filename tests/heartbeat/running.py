@@ -54,7 +54,7 @@ def unready_ingest(database_url: str, directory: Path) -> Iterator[int]:
     """Run ingest, whatever its database does; yields its port."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "config.ingest:application", "--port", str(port), "--no-access-log"]
-    command += ["--http", "heartbeat.ingest.protocol:JoinedWrites"]
+    command += ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers", "--ws", "websockets-sansio"]
     with _process(command, database_url, directory / "ingest.log"):
         yield port
 

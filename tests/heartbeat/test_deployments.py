@@ -6,6 +6,7 @@ import pytest
 
 from heartbeat.deployments import keep_deployment
 from heartbeat.models import Deployment, Package
+from tests.heartbeat.conftest import marks
 from tests.heartbeat.running import ingest, manage, site
 
 ROW = {
@@ -56,16 +57,19 @@ def test_a_rollback_through_one_process_is_offered_by_the_other_at_once(dsn: str
     )
     manage(dsn, "shell", "--no-imports", "-c", script)
     with ingest(dsn, tmp_path) as robots, site(dsn, tmp_path) as operators:
-        check = f"{robots}/api/check-update?robot_id=r&current_version=v1.0.0"
-        assert httpx.get(check).json()["version"] == "v1.2.0"
+        asked = "/api/check-update?robot_id=r&current_version=v1.0.0"
+
+        def offer(system: str) -> Any:
+            return httpx.get(f"{system}{asked}", headers=marks()).json()
+
+        assert offer(robots)["version"] == "v1.2.0"
 
         made = httpx.post(f"{operators}/api/rollback", json={"version": "v1.1.0"}).json()
 
-        offered = httpx.get(check).json()
+        offered = offer(robots)
         assert (offered["deployment_id"], offered["version"]) == (made["deployment_id"], "v1.1.0")
         assert httpx.get(f"{robots}{offered['download_url']}").content == b"abc"
-        again = httpx.get(f"{operators}/api/check-update?robot_id=r&current_version=v1.0.0").json()
-        assert again == offered
+        assert offer(operators) == offered
 
 
 async def test_the_site_and_ingest_count_robots_alike(dsn: str, new: httpx.AsyncClient) -> None:

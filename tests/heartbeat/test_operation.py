@@ -1,6 +1,6 @@
 import httpx
 
-from tests.heartbeat.conftest import body
+from tests.heartbeat.conftest import ENROLLED, body
 
 FROM = {"x-forwarded-for": "10.1.2.3, 192.168.88.7"}
 ASK = "/api/robot/192.168.88.7/teleoperation-status"
@@ -23,7 +23,7 @@ async def test_a_running_host_is_not_taken_for_an_operator(new: httpx.AsyncClien
 
 
 async def test_a_v2_robot_says_it_itself(new: httpx.AsyncClient) -> None:
-    said = {"robot_id": "Lekiwi_1", "teleop": {"host_up": True, "command_age_ms": 20, "command_rate_hz": 30}}
+    said = {"robot_id": ENROLLED, "teleop": {"host_up": True, "command_age_ms": 20, "command_rate_hz": 30}}
     await new.post("/api/v2/heartbeat", json=said, headers=FROM)
 
     answer = (await new.get(ASK)).json()

@@ -15,7 +15,7 @@ import pytest
 
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
-from tests.heartbeat.conftest import body, marks
+from tests.heartbeat.conftest import ENROLLED, body, issue_token, marks
 from tests.heartbeat.running import eventually, ingest, manage, status_of, unready_ingest
 
 #: the door gives a try one second; whoever answers later is not heard
@@ -86,12 +86,15 @@ async def test_a_database_killed_under_load_loses_nothing_acknowledged(postgres:
 
 
 def test_while_the_database_is_gone_robots_are_told_when_to_come_back(postgres: Postgres, tmp_path: Path) -> None:
+    known = {"authorization": f"Bearer {issue_token(postgres.url)}"}
+    said = {"robot_id": ENROLLED}
     with ingest(postgres.url, tmp_path) as base_url:
+        eventually(lambda: httpx.post(f"{base_url}/api/v2/heartbeat", json=said, headers=known).status_code == 200)
         postgres.stop()
         eventually(lambda: post(base_url).status_code == 503)
 
         waits = {int(post(base_url).headers["retry-after"]) for _ in range(50)}
-        problem = httpx.post(f"{base_url}/api/v2/heartbeat", json={"robot_id": "r"})
+        problem = httpx.post(f"{base_url}/api/v2/heartbeat", json=said, headers=known)
 
         assert waits == {1, 2, 3}
         assert problem.status_code == 503
@@ -100,7 +103,7 @@ def test_while_the_database_is_gone_robots_are_told_when_to_come_back(postgres: 
         assert httpx.get(f"{base_url}/api/robots").status_code == 503
         postgres.start()
         eventually(lambda: post(base_url).status_code == 200)
-        assert httpx.get(f"{base_url}/health").json()["robots"] == 1
+        assert httpx.get(f"{base_url}/health").json()["robots"] == 2
 
 
 def test_a_database_that_hangs_is_answered_before_the_door_gives_up(postgres: Postgres, tmp_path: Path) -> None:

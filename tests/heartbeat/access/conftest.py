@@ -80,7 +80,7 @@ def bearer(token: bytes) -> bytes:
 def at_the_door(*, side: bytes = b"new", v2_refused: bool = False) -> Marks:
     """The marks of a legacy call."""
     marks = [(b"x-side", side)] if side else []
-    return marks_of([*marks, *([(b"x-v2", b"refused")] if v2_refused else [])], ("10.0.0.7", 4711))
+    return marks_of(dict([*marks, *([(b"x-v2", b"refused")] if v2_refused else [])]), ("10.0.0.7", 4711))
 
 
 async def eventually(holds: Callable[[], object]) -> None:

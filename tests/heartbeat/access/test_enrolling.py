@@ -22,7 +22,7 @@ from tests.heartbeat.access.conftest import (
     run,
 )
 
-MARKS = marks_of([], ("10.0.0.7", 4711))
+MARKS = marks_of({}, ("10.0.0.7", 4711))
 
 
 class Asking:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from heartbeat.models import Heartbeat, LegacyRow, Robot
+from heartbeat.models import Heartbeat, LegacyRow, Robot, Spelling
 from heartbeat.rules.identity import bucket_of, key_of, row_key_of
 
 
@@ -41,15 +41,21 @@ def row(robot_id: str) -> LegacyRow:
     return LegacyRow.objects.create(key=row_key_of(robot_id), robot_id=robot_id, first_at=now, status_at=now)
 
 
+def spelling(of: Robot) -> Spelling:
+    found, _ = Spelling.objects.get_or_create(
+        key=row_key_of(of.robot_id),
+        defaults={"robot_key": of.key, "robot_id": of.robot_id, "first_at": of.first_seen_at},
+    )
+    return found
+
+
 def beat(of: Robot, number: int, **fields: Any) -> Heartbeat:
     """The `number`th heartbeat of a robot, a second after the one before."""
     usual = {
         "request_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{of.robot_id} {number}"),
-        "robot_key": of.key,
-        "robot_id": of.robot_id,
+        "spelling": spelling(of),
         "received_at": of.first_seen_at + timedelta(seconds=number),
         "call": "status",
-        "protocol": "legacy",
         "role": "owner",
         "status": f"s{number}",
     }

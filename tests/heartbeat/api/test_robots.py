@@ -136,7 +136,9 @@ class TestTheCountOfRobotsInBothSystems:
         assert "could not be asked" in answer.json()["reason"]
 
 
-@pytest.mark.parametrize("model", ["robot", "heartbeat", "legacyrow", "deployment", "package", "deploymentsrevision"])
+@pytest.mark.parametrize(
+    "model", ["robot", "spelling", "boot", "profile", "legacyrow", "deployment", "package", "deploymentsrevision"]
+)
 def test_the_admin_shows_every_model_and_changes_none(admin_client: Client, model: str) -> None:
     robot()
 
