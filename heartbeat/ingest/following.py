@@ -23,6 +23,8 @@ CHANNEL = "heartbeat_access"
 CLOSURES_CHANGED, ALL_TOKENS_CHANGED = "closures", "tokens"
 #: how often memory is compared with the database: what a lost notice could cost
 CHECK_SECONDS = 5.0
+#: how long a notice may be under way when memory and database differ
+AGAIN_SECONDS = 0.2
 #: which robots belong to a closed cohort changes with their site and tags
 COHORT_SECONDS = 15.0
 #: how often it is written down which tokens were used, and how exactly
@@ -122,7 +124,7 @@ class Following:
         await self._load(connection, "connected")
         checked = cohorts = used = time.monotonic()
         while not (self._closing or connection.is_closed()):
-            await self._wait_for_notice()
+            await self._wait_for_notice(self._check_seconds)
             await self._apply(connection)
             now = time.monotonic()
             if now - checked >= self._check_seconds:
@@ -137,9 +139,9 @@ class Following:
         if connection.is_closed():
             raise ConnectionResetError("the database closed the connection")
 
-    async def _wait_for_notice(self) -> None:
+    async def _wait_for_notice(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(self._check_seconds):
+            async with asyncio.timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -202,14 +204,22 @@ class Following:
         self._register.replace_closures(closures, robots)
 
     async def _check(self, connection: asyncpg.Connection) -> None:
-        """Compare memory with the database, and read everything when they differ."""
+        """Compare memory with the database, and read everything when they differ for good."""
+        if await self._agrees(connection):
+            return
+        # What differs may have been committed just now, and the notice of it be on its way.
+        await self._wait_for_notice(AGAIN_SECONDS)
+        await self._apply(connection)
+        if not await self._agrees(connection):
+            log.warning("access.differed", held=len(self._register))
+            await self._load(connection, "differed")
+
+    async def _agrees(self, connection: asyncpg.Connection) -> bool:
         row = await connection.fetchrow(_COMPARE_TOKENS, self._as_of, timeout=TIMEOUT_SECONDS)
         closures = [Cohort(**one) for one in await connection.fetch(_READ_CLOSURES, timeout=TIMEOUT_SECONDS)]
         CHECKED_AT.set_to_current_time()
         here = (len(self._register), self._register.fingerprint, self._register.closures)
-        if here != (row["tokens"], row["fingerprint"], closures):
-            log.warning("access.differed", tokens=row["tokens"], held=len(self._register))
-            await self._load(connection, "differed")
+        return here == (row["tokens"], row["fingerprint"], closures)
 
     async def _write_used(self, connection: asyncpg.Connection) -> None:
         used, self.used = self.used, set()
