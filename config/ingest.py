@@ -16,6 +16,7 @@ from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
+from heartbeat.watching.hearing import PULSE_SECONDS
 from teleop.rules.reading import read_operation
 
 _debugging = os.environ.get("DEBUG", "").strip().lower() in {"1", "true", "yes", "on"}
@@ -24,7 +25,7 @@ configure(logging_configuration(level=os.environ.get("LOG_LEVEL", "INFO"), as_js
 _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
 _packages = Path(os.environ.get("STATE_DIR", Path(__file__).resolve().parent.parent / "var")) / "packages"
 _database = Database(_dsn)
-_recorder = Recorder(_dsn)
+_recorder = Recorder(_dsn, pulse_seconds=PULSE_SECONDS)
 _access = Access(_dsn)
 _calls = Calls(_recorder, _access)
 _offers = Offers(_database)

@@ -77,7 +77,7 @@ class Demo:
         await self.control.open()
         await self._prepare(programs)
         await self._together("the doors", [programs.door()])
-        await self._together("watchdog and route agent", programs.guards())
+        await self._together("watchdog, route agent and watchers", programs.guards())
         if self.options.with_fleet:  # last: what it asks for would slow the others' start
             await self._together(f"{self.options.robots} robots", [programs.fleet()])
         self.control.up = True

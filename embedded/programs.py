@@ -214,6 +214,8 @@ class Programs:
         return [
             self._python("watchdog", ["manage.py", "watchdog"], says="loop.started"),
             self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
+            self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
+            self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),
         ]
 
     def door(self) -> Program:

@@ -10,15 +10,22 @@ from django.utils import timezone
 from heartbeat.access import enrolment_tokens, legacy_path, operator_tokens, robot_tokens
 from heartbeat.models import (
     Boot,
+    Deafness,
     Deployment,
     DeploymentsRevision,
     EnrolmentToken,
+    Incident,
+    Lease,
     LegacyClosure,
     LegacyRow,
+    LivenessEvent,
+    MaintenanceWindow,
+    Notice,
     OperatorToken,
     Package,
     Profile,
     Robot,
+    RobotLiveness,
     RobotToken,
     Spelling,
 )
@@ -155,3 +162,50 @@ class LegacyClosureAdmin(ReadOnly):
     def has_open_permission(self, request: HttpRequest) -> bool:
         """Whether this person may."""
         return request.user.has_perm("heartbeat.close_legacy_path")
+
+
+@admin.register(RobotLiveness)
+class RobotLivenessAdmin(ReadOnly):
+    list_display = ["robot_id", "state", "since", "told", "incident", "falls", "flapping"]
+    list_filter = ["state", "flapping"]
+    search_fields = ["robot_id"]
+    # Its key is bytes, which no link can carry.
+    list_display_links = None
+
+
+@admin.register(LivenessEvent)
+class LivenessEventAdmin(ReadOnly):
+    list_display = ["robot_id", "number", "from_state", "to_state", "became_at", "noticed_at", "incident", "damped"]
+    list_filter = ["to_state", "damped"]
+    search_fields = ["robot_id"]
+    exclude = ["robot_key"]
+    show_full_result_count = False
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnly):
+    list_display = ["id", "site", "level", "robots", "opened_at", "closed_at"]
+    list_filter = ["level"]
+    search_fields = ["site"]
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnly):
+    list_display = ["created_at", "route", "text", "sent_at"]
+    list_filter = ["route"]
+
+
+@admin.register(MaintenanceWindow)
+class MaintenanceWindowAdmin(ReadOnly):
+    list_display = ["id", "scope", "value", "starts_at", "ends_at", "reason", "created_by", "ended_by"]
+    list_filter = ["scope"]
+
+
+@admin.register(Lease)
+class LeaseAdmin(ReadOnly):
+    list_display = ["name", "holder", "term", "renewed_at", "until"]
+
+
+@admin.register(Deafness)
+class DeafnessAdmin(ReadOnly):
+    list_display = ["began_at", "ended_at"]

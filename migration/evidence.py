@@ -8,19 +8,20 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from heartbeat.models import Robot
+from heartbeat.models import Lease, Robot
 from heartbeat.rules.liveness import offline_after_seconds
 from migration import traffic
 from migration.models import Comparison, PhaseRun, Pulse
 from migration.rules.gates import Compared, Guard, ServedByNew
 
 #: how old the latest progress of each guard may be, seconds (DESIGN.md, invariant 11)
-GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0}
+GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0, "watcher": 3.0}
 
 
 def guards(now: datetime) -> list[Guard]:
     """Every guard with the age of its latest progress."""
-    at = dict(Pulse.objects.values_list("name", "at"))
+    # The watcher proves its progress by its lease; a standby that took over counts as well.
+    at = dict(Pulse.objects.values_list("name", "at")) | dict(Lease.objects.values_list("name", "renewed_at"))
     return [
         Guard(name, (now - at[name]).total_seconds() if name in at else None, limit)
         for name, limit in GUARD_LIMITS.items()

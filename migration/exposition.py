@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from heartbeat.watching.figures import figures as liveness_figures
 from migration import routing, traffic
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
@@ -42,6 +43,7 @@ class _Figures:
         yield from _moves()
         yield from _systems()
         yield from _guards()
+        yield from liveness_figures(system_clock().now())
         yield from _heartbeats()
 
 

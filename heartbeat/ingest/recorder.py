@@ -27,6 +27,7 @@ from heartbeat.ingest.marks import SHADOW
 from heartbeat.ingest.v2 import flush_tiny
 from heartbeat.ingest.writer import Writer
 from heartbeat.metrics import ACCEPTED, COMMIT_ROWS, COMMIT_SECONDS, DUPLICATES, REJECTED
+from heartbeat.watching.hearing import say_hearing
 
 log = structlog.get_logger(__name__)
 
@@ -78,14 +79,23 @@ class _Result:
 
 
 class Recorder:
-    """Stores beats through one connection of its own to the database at `dsn`."""
+    """Stores beats through one connection of its own to the database at `dsn`.
+
+    With `pulse_seconds` it says that often, also when nobody speaks, until when everything received is stored.
+    """
 
     def __init__(
-        self, dsn: str, *, commit_timeout_seconds: float = COMMIT_TIMEOUT_SECONDS, application_name: str = "ingest"
+        self,
+        dsn: str,
+        *,
+        commit_timeout_seconds: float = COMMIT_TIMEOUT_SECONDS,
+        application_name: str = "ingest",
+        pulse_seconds: float | None = None,
     ) -> None:
         self._dsn = dsn
         self._commit_timeout_seconds = commit_timeout_seconds
         self._application_name = application_name
+        self._pulse_seconds = pulse_seconds
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
@@ -220,13 +230,28 @@ class Recorder:
         self._tried.set()
         self._said = ("", "")
         log.info("recorder.ready")
+        pulsed = float("-inf")
         while not connection.is_closed():
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pulse_seconds):
+                    await self._wake.wait()
             self._wake.clear()
             while batch := self._take():
                 await self._commit_or_lose(writer, batch)
+                pulsed = await self._say_hearing(connection, pulsed)
             self._drained.set()
+            pulsed = await self._say_hearing(connection, pulsed)
         raise ConnectionResetError("the database closed the connection")
+
+    async def _say_hearing(self, connection: asyncpg.Connection, pulsed: float) -> float:
+        """Say until when everything is stored, when it is time to; returns when it was said last."""
+        now = time.monotonic()
+        if self._pulse_seconds is None or now - pulsed < self._pulse_seconds:
+            return pulsed
+        waiting = self._queue[0].beats[0].received_at if self._queue else None
+        async with asyncio.timeout(self._commit_timeout_seconds):
+            await say_hearing(connection, waiting or datetime.now(UTC))
+        return now
 
     def _say_once(self, event: str, error: BaseException) -> None:
         """Log a reason when it is a new one: an outage is one line, not two a second."""

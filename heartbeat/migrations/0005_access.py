@@ -122,7 +122,7 @@ DROP FUNCTION heartbeat_notify_tokens;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("heartbeat", "0003_robot_settings"),
+        ("heartbeat", "0004_liveness"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

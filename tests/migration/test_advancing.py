@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from heartbeat.models import Lease
 from migration import advancing, judging, shifting
 from migration.actors import Actor
 from migration.clock import system_clock
@@ -30,6 +31,8 @@ def shadow(installation, settings) -> PhaseRun:
     load = {"cpu_percent": 20.0, "memory_percent": 5.0}
     for name in ("watchdog", "route_agent", "worker"):
         Pulse.objects.create(name=name, at=now, detail=load)
+    watched = now + timedelta(minutes=1)  # however long the test takes
+    Lease.objects.create(name="watcher", holder="a", term=1, until=watched, renewed_at=watched)
     return run
 
 
@@ -62,6 +65,14 @@ def test_errors_of_new_close_the_gate_whatever_the_votes_say(shadow):
         advancing.advance(actor=LEAD)
 
     assert any("60 errors in 6,000 requests: not below 0.1%" in reason for reason in refused.value.reasons)
+
+
+def test_a_watcher_that_stopped_locks_the_way_forward(shadow):
+    four_go_votes()
+    Lease.objects.filter(name="watcher").update(renewed_at=system_clock().now() - timedelta(seconds=4))
+
+    with pytest.raises(Refused, match="watcher has made no progress for 4 s"):
+        advancing.advance(actor=LEAD)
 
 
 def test_a_stuck_watchdog_locks_the_way_forward(shadow):

@@ -21,14 +21,29 @@ LOGINS = {
 APPS = ("heartbeat", "migration")
 VIEWER, ADMIN = "viewer", "admin"
 
+_STEER = ("cast_vote", "advance_phase", "roll_back", "release_latch", "add_maintenancewindow")
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
-    Role.MIGRATION_LEAD: ("cast_vote", "advance_phase", "roll_back", "release_latch", *_ACCESS),
-    Role.INFRASTRUCTURE: ("cast_vote", "advance_phase", "roll_back", "release_latch", *_ACCESS),
+    Role.MIGRATION_LEAD: (
+        "cast_vote",
+        "advance_phase",
+        "roll_back",
+        "release_latch",
+        *_ACCESS,
+        "add_maintenancewindow",
+    ),
+    Role.INFRASTRUCTURE: (
+        "cast_vote",
+        "advance_phase",
+        "roll_back",
+        "release_latch",
+        *_ACCESS,
+        "add_maintenancewindow",
+    ),
     Role.BACKEND: ("cast_vote", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote",),
-    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch"),
+    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "add_maintenancewindow"),
 }
 
 
