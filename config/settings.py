@@ -60,6 +60,11 @@ LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
 #: how often a robot speaks when it did not say so itself, seconds
 ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
 
+# --- history ----------------------------------------------------------------------------------
+#: days that heartbeats themselves are kept, and their one-minute rollups
+HISTORY_RAW_DAYS = int(os.environ.get("HISTORY_RAW_DAYS", "14"))
+HISTORY_ROLLUP_DAYS = int(os.environ.get("HISTORY_ROLLUP_DAYS", "365"))
+
 # --- Django -----------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -194,6 +199,8 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_BEAT_SCHEDULE = {
     "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
     "copy-deployments": {"task": "migration.copy_deployments", "schedule": 5.0},
+    "keep-up-history": {"task": "heartbeat.keep_up_history", "schedule": 60.0},
+    "keep-history": {"task": "heartbeat.keep_history", "schedule": 3600.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")

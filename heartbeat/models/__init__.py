@@ -7,6 +7,7 @@ from heartbeat.models.heartbeat import Call, Heartbeat
 from heartbeat.models.incident import Incident, IncidentMember, Notice, Route
 from heartbeat.models.lease import Lease
 from heartbeat.models.legacy_closure import LegacyClosure
+from heartbeat.models.heartbeat_minute import HeartbeatMinute, RolledUpDay
 from heartbeat.models.legacy_row import LegacyRow
 from heartbeat.models.liveness import RobotLiveness
 from heartbeat.models.liveness_event import LivenessEvent
@@ -27,6 +28,7 @@ __all__ = [
     "Heartbeat",
     "Incident",
     "IncidentMember",
+    "HeartbeatMinute",
     "Kind",
     "Lease",
     "LegacyClosure",
@@ -43,6 +45,7 @@ __all__ = [
     "RobotToken",
     "Role",
     "Route",
+    "RolledUpDay",
     "Side",
     "Spelling",
 ]

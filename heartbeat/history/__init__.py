@@ -1,0 +1,1 @@
+"""The history of heartbeats: partitions made ahead, one-minute rollups, and what has served its time dropped."""
