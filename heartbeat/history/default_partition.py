@@ -8,8 +8,11 @@ was told in between is carried over afterwards. At every moment each row can be 
 cut off at any point is finished by the next one.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import psycopg
 import structlog
@@ -25,15 +28,16 @@ from heartbeat.history.partitions import (
     exists,
     midnight,
     run,
+    summarise,
     tables_like,
 )
 
 log = structlog.get_logger(__name__)
 
 FILLING, LEAVING = f"{LOG}_filling_", f"{LOG}_leaving"
-SLICE = timedelta(minutes=10)
+ROWS_AT_ONCE = 50_000
 #: what may be left for the transaction that holds the lock
-SHORT_REST = timedelta(seconds=2)
+FEW_ROWS = 2_000
 MOST_ROUNDS = 20
 
 
@@ -48,6 +52,7 @@ def empty(connection: psycopg.Connection) -> int:
         return 0
     for name in tables_like(connection, FILLING):  # of a run that was cut off: begun anew
         run(connection, "DROP TABLE {table}", table=name)
+    summarise(connection, DEFAULT)
     days = sorted(stretches)
     for day in days:
         _make_room(connection, day)
@@ -61,28 +66,38 @@ def empty(connection: psycopg.Connection) -> int:
 def finish(connection: psycopg.Connection) -> None:
     """Carry over what a default partition that was taken away holds beyond its copy, and drop it."""
     if exists(connection, LEAVING):
-        for first, last in _stretches(connection, LEAVING).values():
-            for start, end in _slices(first, last):
+        summarise(connection, LEAVING)
+        for stretch in _stretches(connection, LEAVING).values():
+            for start, end in stretch.pieces():
                 carry_over(connection, LEAVING, start, end)
         run(connection, "DROP TABLE {table}", table=LEAVING)
 
 
-def _stretches(connection: psycopg.Connection, table: str) -> dict[date, tuple[datetime, datetime]]:
-    """The first and the last row of each day in `table`; it is read as a whole, without a lock that matters."""
-    cursor = run(
-        connection,
-        "SELECT (received_at AT TIME ZONE 'UTC')::date, min(received_at), max(received_at) FROM {table} GROUP BY 1",
-        table=table,
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """Rows of one day: received from `first` to `last`, both included."""
+
+    first: datetime
+    last: datetime
+    rows: int
+
+    def pieces(self) -> Iterator[tuple[datetime, datetime]]:
+        """Equal pieces that one statement takes, start included, end excluded; the last one ends just after `last`."""
+        count = math.ceil(self.rows / ROWS_AT_ONCE)
+        edges = [self.first + (self.last - self.first) * number / count for number in range(count)]
+        return pairwise([*edges, self.last + timedelta(microseconds=1)])
+
+
+def _stretches(connection: psycopg.Connection, table: str, since: datetime | None = None) -> dict[date, _Stretch]:
+    """What `table` holds of each day, received from `since` on; it is read as a whole, without a lock that matters."""
+    rows = connection.execute(
+        sql.SQL(
+            "SELECT (received_at AT TIME ZONE 'UTC')::date, min(received_at), max(received_at), count(*) FROM {}"
+            " WHERE received_at >= %s GROUP BY 1"
+        ).format(sql.Identifier(table)),
+        (since or "-infinity",),
     )
-    return {day: (first, last) for day, first, last in cursor}
-
-
-def _slices(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """Short stretches that cover `first` to `last`, both included."""
-    while first <= last:
-        end = min(first + SLICE, last + timedelta(microseconds=1))
-        yield first, end
-        first = end
+    return {day: _Stretch(*found) for day, *found in rows}
 
 
 def _make_room(connection: psycopg.Connection, day: date) -> None:
@@ -99,25 +114,24 @@ def _make_room(connection: psycopg.Connection, day: date) -> None:
         connection.execute(sql.SQL("ALTER TABLE {} ADD CONSTRAINT within_its_day CHECK ({})").format(table, bounds))
 
 
-def _copy(
-    connection: psycopg.Connection, stretches: dict[date, tuple[datetime, datetime]]
-) -> tuple[int, dict[date, datetime]]:
-    """Copy slice after slice until little is left; returns how many rows, and up to where each day is copied."""
+def _copy(connection: psycopg.Connection, stretches: dict[date, _Stretch]) -> tuple[int, dict[date, datetime]]:
+    """Copy piece after piece until little is left; returns how many rows, and up to where each day is copied."""
     rows = 0
     copied_to: dict[date, datetime] = {}
     for _ in range(MOST_ROUNDS):
-        longest = timedelta(0)
-        for day, (earliest, last) in stretches.items():
-            first = copied_to.get(day, earliest)
-            longest = max(longest, last - first)
-            for start, end in _slices(first, last):
+        for day, stretch in stretches.items():
+            for start, end in stretch.pieces():
                 rows += copy(connection, DEFAULT, _filling(day), start, end)
                 copied_to[day] = end
-        if longest < SHORT_REST:
+        more = sum(stretch.rows for stretch in stretches.values())
+        if more < FEW_ROWS:
             break
-        later = _stretches(connection, DEFAULT)
-        stretches = {day: stretch for day, stretch in later.items() if day in copied_to}
+        stretches = {day: one for day, at in copied_to.items() if (one := _since(connection, day, at)) is not None}
     return rows, copied_to
+
+
+def _since(connection: psycopg.Connection, day: date, at: datetime) -> _Stretch | None:
+    return _stretches(connection, DEFAULT, at).get(day)
 
 
 def _swap(connection: psycopg.Connection, copied_to: dict[date, datetime]) -> int:

@@ -7,13 +7,18 @@ from psycopg import sql
 
 from heartbeat.history.partitions import LOG
 
+#: a table that was filled just now has no statistics, and is not to be read as a whole for each piece of it
+_BY_INDEX = "SET LOCAL enable_seqscan TO off"
+
 
 def copy(connection: psycopg.Connection, source: str, target: str, start: datetime, end: datetime) -> int:
     """Copy the rows of `source` received from `start` (inclusive) to `end` (exclusive); returns how many."""
     statement = sql.SQL(
         "INSERT INTO {target} ({columns}) SELECT {columns} FROM {source} WHERE received_at >= %s AND received_at < %s"
     ).format(target=sql.Identifier(target), source=sql.Identifier(source), columns=_columns(connection))
-    return connection.execute(statement, (start, end)).rowcount
+    with connection.transaction():
+        connection.execute(_BY_INDEX)
+        return connection.execute(statement, (start, end)).rowcount
 
 
 def carry_over(connection: psycopg.Connection, source: str, start: datetime, end: datetime) -> None:
@@ -35,6 +40,7 @@ def carry_over(connection: psycopg.Connection, source: str, start: datetime, end
             AND s.received_at >= %(start)s AND s.received_at < %(end)s
             AND h.received_at >= %(start)s AND h.received_at < %(end)s"""
     with connection.transaction():
+        connection.execute(_BY_INDEX)
         for statement in (missed, raised):
             connection.execute(sql.SQL(statement).format(**names), {"start": start, "end": end})
 

@@ -4,6 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString, TypeVar
 
@@ -54,6 +55,21 @@ def briefly(connection: psycopg.Connection, action: Callable[[], Done]) -> Done:
                 raise HistoryBusy(f"no lock within {PATIENCE_SECONDS:g} s: somebody reads the history") from error
         time.sleep(pause * random.uniform(0.5, 1))
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def summarise(connection: psycopg.Connection, table: str) -> None:
+    """Let the BRIN indexes of `table` know the pages written since: until then every look-up reads those as a whole.
+
+    Autovacuum does that too, but only when a fifth of the table is new.
+    """
+    # Somebody else's lock is autovacuum's, which is doing just this.
+    with suppress(errors.LockNotAvailable), connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MILLISECONDS}")
+        connection.execute(
+            "SELECT brin_summarize_new_values(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'brin' AND i.indrelid = %s::regclass",
+            (table,),
+        )
 
 
 def attached(connection: psycopg.Connection, parent: str) -> list[str]:

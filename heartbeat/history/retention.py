@@ -34,7 +34,7 @@ def drop_days(connection: psycopg.Connection, now: datetime, keep_days: int) -> 
             log.error("history.day_not_rolled_up", day=day.isoformat())
             continue
         try:
-            _detach(connection, LOG, day_name(day))
+            detach(connection, LOG, day_name(day))
         except HistoryBusy as busy:
             kept.append(f"{day} stays until the next run: {busy}")
             break
@@ -49,7 +49,7 @@ def drop_months(connection: psycopg.Connection, now: datetime, keep_days: int) -
     dropped, kept = [], []
     for span in expired(partitions.months(connection), now.date(), keep_days):
         try:
-            _detach(connection, MINUTES, month_name(span.start))
+            detach(connection, MINUTES, month_name(span.start))
         except HistoryBusy as busy:
             kept.append(f"{span.start:%Y-%m} stays until the next run: {busy}")
             break
@@ -66,11 +66,12 @@ def drop_detached(connection: psycopg.Connection) -> None:
             run(connection, "DROP TABLE {table}", table=table)
 
 
-def _detach(connection: psycopg.Connection, parent: str, name: str) -> None:
+def detach(connection: psycopg.Connection, parent: str, name: str) -> None:
+    """Take a partition off its table and name it as one to be dropped; HistoryBusy if that was not to be had."""
     gone = name.replace(f"{parent}_", f"{parent}{GONE}")
 
-    def detach() -> None:
+    def change() -> None:
         run(connection, "ALTER TABLE {parent} DETACH PARTITION {name}", parent=parent, name=name)
         run(connection, "ALTER TABLE {name} RENAME TO {gone}", name=name, gone=gone)
 
-    briefly(connection, detach)
+    briefly(connection, change)

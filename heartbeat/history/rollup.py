@@ -165,6 +165,9 @@ def _roll_up_day(
 ) -> bool:
     """Add what of a day is closed and not yet in; returns False when time was up before the end of it."""
     length, last = SHORTEST_SLICE, min(closed, _end_of(day))
+    if (progress_of(connection, day) or midnight(day)) >= last:
+        return True
+    partitions.summarise(connection, day_name(day))
     while (rows_and_minutes := _add(connection, day, length, last, oldest)) is not None:
         rows, minutes = rows_and_minutes
         done.heartbeats += rows

@@ -1,6 +1,6 @@
 """One-minute rollups: each heartbeat is in exactly one minute, exactly once."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -155,14 +155,14 @@ def test_two_readers_do_not_count_twice(history: psycopg.Connection) -> None:
     partition(history, TODAY)
     heard(history, NOW - HOUR, 3600, every=SECOND)
 
-    def read() -> None:
+    partitions.make_months(history, [TODAY, TODAY + 31 * DAY])
+
+    def read() -> int:
         with psycopg.connect(history.info.dsn, autocommit=True) as connection:
-            roll_up(connection, NOW + HOUR, A_YEAR)
+            return roll_up(connection, NOW + HOUR, A_YEAR).heartbeats
 
-    readers = [threading.Thread(target=read) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
 
+    assert sum(reader.result() for reader in readers) == 3600
     assert number(history, f"SELECT sum(heartbeats) FROM {MINUTES}") == 3600
