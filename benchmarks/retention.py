@@ -196,10 +196,9 @@ def database() -> Iterator[str]:
         django.setup()
         call_command("migrate", "heartbeat", verbosity=0, skip_checks=True)
         with psycopg.connect(server.url, autocommit=True) as connection:
-            from tests.heartbeat.history.conftest import PARTITIONED
-
-            connection.execute(PARTITIONED)
-            connection.execute("INSERT INTO heartbeat_spelling VALUES (1, 'xle_1', 'xle_1', 'xle_1')")
+            connection.execute(
+                "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id) VALUES (1, 'XLE_1', 'xle_1', 'XLE_1')"
+            )
             connection.execute("SELECT heartbeat_make_partition(%s::date)", (TODAY,))
         yield server.url
     finally:

@@ -26,3 +26,7 @@ class Misplaced(Exception):
     """Heartbeats were not stored, and no copy of them is in the log: their robots' registers were deleted meanwhile."""
 class HistoryBusy(Exception):
     """Somebody holds what keeping the history needs; nothing is lost, the next run tries again."""
+
+
+class ClockNotCorrected(Exception):
+    """There is nothing to put right, or not in this way."""

@@ -8,7 +8,7 @@ from psycopg import sql
 from heartbeat.history.partitions import LOG
 
 #: a table that was filled just now has no statistics, and is not to be read as a whole for each piece of it
-_BY_INDEX = "SET LOCAL enable_seqscan TO off"
+BY_INDEX = "SET LOCAL enable_seqscan TO off"
 
 
 def copy(connection: psycopg.Connection, source: str, target: str, start: datetime, end: datetime) -> int:
@@ -17,7 +17,7 @@ def copy(connection: psycopg.Connection, source: str, target: str, start: dateti
         "INSERT INTO {target} ({columns}) SELECT {columns} FROM {source} WHERE received_at >= %s AND received_at < %s"
     ).format(target=sql.Identifier(target), source=sql.Identifier(source), columns=_columns(connection))
     with connection.transaction():
-        connection.execute(_BY_INDEX)
+        connection.execute(BY_INDEX)
         return connection.execute(statement, (start, end)).rowcount
 
 
@@ -40,7 +40,7 @@ def carry_over(connection: psycopg.Connection, source: str, start: datetime, end
             AND s.received_at >= %(start)s AND s.received_at < %(end)s
             AND h.received_at >= %(start)s AND h.received_at < %(end)s"""
     with connection.transaction():
-        connection.execute(_BY_INDEX)
+        connection.execute(BY_INDEX)
         for statement in (missed, raised):
             connection.execute(sql.SQL(statement).format(**names), {"start": start, "end": end})
 

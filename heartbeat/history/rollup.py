@@ -15,6 +15,7 @@ import structlog
 from psycopg import errors, sql
 
 from heartbeat.history import partitions
+from heartbeat.history.log import BY_INDEX
 from heartbeat.history.partitions import LOG, day_name, holds_rows, make_months, midnight, run
 from heartbeat.models.heartbeat_minute import MEASURES
 
@@ -195,6 +196,7 @@ def _add(
                 start, _ = _progress(connection, day, "FOR UPDATE")
                 if start is None or start >= last:
                     return None
+                connection.execute(BY_INDEX)
                 given = {"start": start, "end": min(start + length, last), "oldest": oldest}
                 rows, minutes = connection.execute(add, given).fetchone() or (0, 0)
                 connection.execute(_GO_ON, (given["end"], rows, day))

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from heartbeat.history.partitions import LOG, MINUTES, attached, tables_like
-from tests.heartbeat.running import own_database
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -41,11 +41,15 @@ END $$;
 
 
 @pytest.fixture(scope="session")
-def history_database() -> str:
-    """A migrated database of these tests' own."""
-    url = own_database(os.environ["DATABASE_URL"])
+def history_database(database_url: str) -> str:
+    """A copy of the migrated database: what these tests do to partitions is nobody else's business."""
+    migrated = urlsplit(database_url)
+    name = f"{migrated.path[1:]}_history"
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated.path[1:]}"')
+    url = migrated._replace(path=f"/{name}").geturl()
     with psycopg.connect(url, autocommit=True) as connection:
-        if not connection.execute("SELECT to_regproc('heartbeat_make_partition')").fetchone()[0]:
+        if not number(connection, "SELECT (to_regproc('heartbeat_make_partition') IS NOT NULL)::int"):
             connection.execute(PARTITIONED)
     return url
 
@@ -58,7 +62,7 @@ def history(history_database: str) -> Iterator[psycopg.Connection]:
             for name in {*attached(connection, parent), *tables_like(connection, f"{parent}_")}:
                 if not name.endswith("_default"):
                     connection.execute(f"DROP TABLE {name}")
-        connection.execute("TRUNCATE heartbeat_heartbeat, heartbeat_rolled_up_day, heartbeat_spelling")
+        connection.execute("TRUNCATE heartbeat_heartbeat, heartbeat_rolled_up_day, heartbeat_spelling, heartbeat_robot")
         connection.execute(
             "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id)"
             " VALUES (1, 'XLE_1', 'xle_1', 'XLE_1'), (2, 'xle_1', 'xle_1', 'xle_1'), (3, 'XLE_2', 'xle_2', 'XLE_2')"

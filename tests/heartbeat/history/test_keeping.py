@@ -4,9 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection as django_connection
 
+from config.celery import app
 from heartbeat.errors import HistoryBusy
 from heartbeat.history import figures
 from heartbeat.history.keeping import keep, keep_up, keeper
@@ -85,6 +87,12 @@ def test_the_tasks_keep_the_history(here: psycopg.Connection) -> None:
 
     assert rows(here, "heartbeat_minute") == 2
     assert rows(here, "heartbeat_heartbeat_default") == 0
+
+
+def test_what_beat_schedules_is_a_task_that_the_worker_knows() -> None:
+    app.loader.import_default_modules()
+
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= set(app.tasks)
 
 
 def test_there_is_one_keeper_at_a_time(here: psycopg.Connection) -> None:
