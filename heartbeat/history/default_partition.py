@@ -137,7 +137,7 @@ def _since(connection: psycopg.Connection, day: date, at: datetime) -> _Stretch 
 def _swap(connection: psycopg.Connection, copied_to: dict[date, datetime]) -> int:
     """Put the copies in the place of the default partition; returns how many rows came since they were made."""
     rows = 0
-    run(connection, "LOCK TABLE {log} IN ACCESS EXCLUSIVE MODE", log=LOG)
+    run(connection, "LOCK TABLE ONLY {log} IN ACCESS EXCLUSIVE MODE", log=LOG)
     for day, copied in copied_to.items():
         rows += copy(connection, DEFAULT, _filling(day), copied, midnight(day + timedelta(days=1)))
     run(connection, "ALTER TABLE {log} DETACH PARTITION {default}", log=LOG, default=DEFAULT)
