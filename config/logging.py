@@ -32,6 +32,7 @@ def logging_configuration(*, level: str, as_json: bool) -> dict[str, Any]:
         "loggers": {
             # Who starts a guard waits for its first line, whatever the level.
             "migration.looping": {"level": "INFO"},
+            "heartbeat.relay": {"level": "INFO"},
             "uvicorn.access": {"level": "WARNING"},
             "daphne": {"level": "WARNING"},
             "django.channels.server": {"level": "WARNING"},

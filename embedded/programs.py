@@ -210,12 +210,13 @@ class Programs:
         ]
 
     def guards(self) -> list[Program]:
-        """Who watches the doors; before those are open they would raise an alarm."""
+        """Who watches the doors, which would raise an alarm before those are open, and the relay to legacy."""
         return [
             self._python("watchdog", ["manage.py", "watchdog"], says="loop.started"),
             self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
             self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
             self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),
+            self._python("relay", ["manage.py", "relay"], says="relay.started"),
         ]
 
     def door(self) -> Program:

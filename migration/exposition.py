@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from heartbeat.watching.figures import figures as liveness_figures
+from heartbeat.relay import figures as relay
 from migration import routing, traffic
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
@@ -44,6 +45,7 @@ class _Figures:
         yield from _systems()
         yield from _guards()
         yield from liveness_figures(system_clock().now())
+        yield from relay.families()
         yield from _heartbeats()
 
 

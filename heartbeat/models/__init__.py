@@ -14,6 +14,7 @@ from heartbeat.models.liveness_event import LivenessEvent
 from heartbeat.models.maintenance_window import MaintenanceWindow
 from heartbeat.models.operator_token import OperatorToken
 from heartbeat.models.registers import Boot, Profile, Spelling
+from heartbeat.models.relay import Relayed, RelayState
 from heartbeat.models.robot import Kind, Protocol, Robot, Role, Side
 from heartbeat.models.robot_token import RobotToken
 
@@ -40,6 +41,8 @@ __all__ = [
     "Package",
     "Profile",
     "Protocol",
+    "RelayState",
+    "Relayed",
     "Robot",
     "RobotLiveness",
     "RobotToken",
