@@ -44,7 +44,7 @@ class Demo:
         self.options = options
         self.console = console
         ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ)
-        self.layout = Layout(state, runtime_directory(state), ports, options.robots)
+        self.layout = Layout(state, runtime_directory(state), ports, options.robots, options.v2_share)
         self.supervisor = Supervisor(state, console.say)
         self.postgres = Postgres(state / "postgres", self.layout.runtime)
         self.redis = Redis(state / "redis", self.layout.runtime)

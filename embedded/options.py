@@ -22,6 +22,8 @@ class Options:
     with_fleet: bool
     autopilot: bool
     report: Path | None
+    #: share of the robots that speak v2, 0 to 1
+    v2_share: float = 0.0
 
 
 class _OneSentence(argparse.ArgumentParser):
@@ -36,6 +38,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument("--data", type=Path, metavar="DIR", help="where everything lives (STATE_DIR; var/demo)")
     parser.add_argument("--reset", action="store_true", help="forget all data and start afresh")
     parser.add_argument("--robots", type=_robots, default=200, metavar="N", help="half lekiwi, half xle (200)")
+    parser.add_argument("--v2-share", type=_share, default=0.0, metavar="S", help="share of robots that speak v2 (0)")
     parser.add_argument("--no-fleet", action="store_true", help="no robots")
     parser.add_argument("--autopilot", action="store_true", help="run the whole migration, then stop")
     parser.add_argument("--report", type=Path, metavar="FILE", help="with --autopilot: what happened, as JSON")
@@ -56,6 +59,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         with_fleet=not given.no_fleet,
         autopilot=given.autopilot,
         report=given.report.absolute() if given.report else None,
+        v2_share=given.v2_share,
     )
 
 
@@ -63,3 +67,13 @@ def _robots(told: str) -> int:
     if not told.isdecimal() or not 1 <= int(told) <= MOST_ROBOTS:
         raise argparse.ArgumentTypeError(f"{told!r} is no number of robots from 1 to {MOST_ROBOTS}")
     return int(told)
+
+
+def _share(told: str) -> float:
+    try:
+        value = float(told)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{told!r} is not a share between 0 and 1")
+    return value

@@ -94,6 +94,8 @@ class Layout:
     runtime: Path
     ports: Mapping[str, int]
     robots: int
+    #: share of the robots that speak v2, 0 to 1
+    v2_share: float = 0.0
 
     @property
     def control_socket(self) -> Path:
@@ -236,6 +238,7 @@ class Programs:
             ledger.replace(ledger.with_suffix(".1"))
         command = ["-m", "simulator.fleet", "--door", self.layout.url("ROBOTS_DOOR_PORT")]
         command += ["--robots", str(self.layout.robots), "--interval", str(ROBOT_INTERVAL_SECONDS)]
+        command += ["--v2-share", str(self.layout.v2_share)]
         return self._python("fleet", [*command, "--ledger", str(ledger)])
 
     def _python(

@@ -3,11 +3,15 @@
 An append-only file of JSON arrays, one per line, written when a request has ended:
 
     ["request", sent_monotonic_s, sent_wall_s, robot_id, call, outcome, answered_by, request_id, latency_ms]
+    ["said", said_monotonic_s, said_wall_s, robot_id, boot_id, sequence, outcome, way, latency_ms]
     ["truth", wall_s, robot_id, what, value]
     ["summary", wall_s, {…}]
 
 `outcome` is the HTTP status, or the name of the error that the robot saw (`timeout`, `refused`, `reset`, …), or
-`stopped` for a request that was still under way when the fleet was told to stop. Wall clocks are UTC epoch seconds of
+`stopped` for a request that was still under way when the fleet was told to stop. A `said` is a v2 heartbeat once it is
+settled, however many requests and frames that took: `acknowledged` (by `socket` or `http` to the new system, or by the
+`legacy` call, which then has a `request` line as well), `refused`, `dropped` from a full buffer, or `stopped`. Wall
+clocks are UTC epoch seconds of
 this machine, not the robots' own (skewed) ones.
 """
 
@@ -22,6 +26,8 @@ from typing import Any, TextIO
 
 STATUS, CHECK_UPDATE, DOWNLOAD = "status", "check-update", "download"
 STOPPED = "stopped"
+#: outcome of a v2 heartbeat, and the way that is not v2's
+ACKNOWLEDGED, LEGACY_WAY = "acknowledged", "legacy"
 FLUSH_SECONDS = 0.25
 
 
@@ -36,11 +42,26 @@ class Exchange:
     request_id: str | None = None
     latency_ms: float = 0.0
     body: bytes = b""
+    retry_after_seconds: float | None = None
 
     @property
     def succeeded(self) -> bool:
         """Did the robot get a 2xx?"""
         return isinstance(self.outcome, int) and 200 <= self.outcome < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One v2 heartbeat and what became of it: said when (monotonic and epoch seconds), settled which way."""
+
+    robot_id: str
+    boot_id: str
+    sequence: int
+    made: float
+    wall: float
+    outcome: str
+    way: str | None
+    latency_ms: float
 
 
 class LedgerWriter:
@@ -61,6 +82,11 @@ class LedgerWriter:
         self._append(
             ["request", sent, wall, robot_id, call, exchange.outcome, by, request_id, round(exchange.latency_ms, 2)]
         )
+
+    def said(self, said: Said) -> None:
+        """One v2 heartbeat that is settled."""
+        made, wall, latency = round(said.made, 4), round(said.wall, 4), round(said.latency_ms, 2)
+        self._append(["said", made, wall, said.robot_id, said.boot_id, said.sequence, said.outcome, said.way, latency])
 
     def truth(self, robot_id: str, what: str, value: Any) -> None:
         """What became true of a robot just now: its kind, battery, teleoperation state, vanishing …"""
@@ -139,11 +165,34 @@ class Tally:
 
 
 @dataclass(slots=True)
+class V2Tally:
+    """v2 heartbeats by what became of them. `stored_by_new` holds (boot_id, sequence) of what `new` acknowledged."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
+    stored_by_new: set[tuple[str, int]] = field(default_factory=set)
+
+    def add(self, boot_id: str, sequence: int, outcome: str, way: str | None) -> None:
+        """Count one."""
+        self.outcomes[outcome] += 1
+        if outcome == ACKNOWLEDGED and way is not None:
+            self.ways[way] += 1
+            if way != LEGACY_WAY:
+                self.stored_by_new.add((boot_id, sequence))
+
+    @property
+    def acknowledged(self) -> int:
+        """Those that somebody acknowledged."""
+        return self.outcomes[ACKNOWLEDGED]
+
+
+@dataclass(slots=True)
 class Ledger:
     """Counts of a ledger so far. `by_robot` maps an id to its heartbeats' tally, without request ids."""
 
     calls: dict[str, Tally] = field(default_factory=dict)
     by_robot: dict[str, Tally] = field(default_factory=dict)
+    v2: V2Tally = field(default_factory=V2Tally)
     summary: dict[str, Any] | None = None
     # Lines that end with a newline and still are not ours: 0 unless something else wrote into the file.
     unreadable: int = 0
@@ -199,6 +248,9 @@ class LedgerReader:
                     self.ledger.calls.setdefault(call, Tally()).add(outcome, answered_by, request_id)
                     if call == STATUS:
                         self.ledger.by_robot.setdefault(robot, Tally()).add(outcome, answered_by, None)
+                case ["said", _, _, str(robot), str(boot_id), int(sequence), str(outcome), way, _]:
+                    self.ledger.v2.add(boot_id, sequence, outcome, way)
+                    self.ledger.by_robot.setdefault(robot, Tally())
                 case ["summary", _, dict(figures)]:
                     self.ledger.summary = figures
                 case ["truth", *_]:

@@ -36,6 +36,11 @@ class Accounts:
     #: those of them that were sent while new was made to fail
     not_heard_in_outage: int
     robot_failures: int
+    #: v2 heartbeats, however they went; those acknowledged by new over v2 have to be in PostgreSQL
+    v2_said: int
+    v2_acknowledged: int
+    v2_acknowledged_by_new: int
+    v2_missing: int
 
 
 def settle(
@@ -63,6 +68,10 @@ def settle(
         not_heard_by_new=not_heard,
         not_heard_in_outage=in_outage,
         robot_failures=counted.failures,
+        v2_said=counted.v2.outcomes.total(),
+        v2_acknowledged=counted.v2.acknowledged,
+        v2_acknowledged_by_new=len(counted.v2.stored_by_new),
+        v2_missing=len(counted.v2.stored_by_new - stored_v2(database_url)),
     )
 
 
@@ -84,6 +93,15 @@ def stored_ids(database_url: str) -> set[str]:
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT request_id FROM heartbeat_heartbeat WHERE call = 'status'")
         return {str(row[0]) for row in rows}
+
+
+def stored_v2(database_url: str) -> set[tuple[str, int]]:
+    """(boot_id, sequence) of all v2 heartbeats that PostgreSQL holds."""
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute(
+            "SELECT boot_id, sequence FROM heartbeat_heartbeat WHERE call = 'heartbeat' AND sequence IS NOT NULL"
+        )
+        return {(row[0], row[1]) for row in rows}
 
 
 def traffic_totals(database_url: str) -> dict[str, Any]:

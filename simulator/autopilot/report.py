@@ -98,6 +98,11 @@ def judge(report: Report) -> Report:
             f"{accounts.acknowledged_by_new:,} of {accounts.acknowledged:,} by new",
         ),
         Claim("no acknowledged heartbeat is missing", accounts.missing == 0, f"{accounts.missing} missing"),
+        Claim(
+            "no acknowledged v2 heartbeat is missing",
+            accounts.v2_missing == 0,
+            f"{accounts.v2_missing} of {accounts.v2_acknowledged_by_new:,} missing",
+        ),
         Claim("new heard what legacy acknowledged, but for its own outage", outside == 0, f"{outside} not heard"),
         Claim("every shift was observed", bool(report.shifts) and not unobserved, f"{len(unobserved)} were not"),
         Claim(

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import resource
 import signal
 import sys
@@ -13,6 +14,7 @@ from simulator.fleet.door import Door
 from simulator.fleet.faults import Burst, Faults, Vanishing, share
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.robot import build_fleet
+from simulator.fleet.tokens import Tokens
 from simulator.ledger import LedgerWriter
 
 
@@ -31,6 +33,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--slow-share", type=share, default=0.0, help="robots on a slow link")
     parser.add_argument("--duplicate-share", type=share, default=0.0, help="heartbeats that are sent twice")
     parser.add_argument("--reorder-share", type=share, default=0.0, help="heartbeats that the next one overtakes")
+    parser.add_argument("--v2-share", type=share, default=0.0, help="robots that run the bundled v2 client")
+    parser.add_argument(
+        "--enrolment-token",
+        default=os.environ.get("FLEET_ENROLMENT_TOKEN"),
+        help="with which v2 robots get their own (lke_…; FLEET_ENROLMENT_TOKEN)",
+    )
+    parser.add_argument("--tokens", type=Path, help="file that keeps v2 robots' tokens (the ledger's name + .tokens)")
     arguments = parser.parse_args(argv)
     if arguments.robots < 1 or arguments.interval <= 0 or arguments.check_update_every <= 0:
         parser.error("--robots, --interval and --check-update-every are greater than 0")
@@ -50,10 +59,25 @@ async def run(arguments: argparse.Namespace, ledger: LedgerWriter) -> None:
         arguments.robots, arguments.seed, arguments.interval, arguments.update_share, arguments.slow_share
     )
     faults = Faults(arguments.duplicate_share, arguments.reorder_share, tuple(arguments.vanish), tuple(arguments.burst))
-    fleet = Fleet(robots, arguments.door, ledger, faults, arguments.check_update_every, arguments.seed)
+    fleet = Fleet(
+        robots,
+        arguments.door,
+        ledger,
+        faults,
+        arguments.check_update_every,
+        arguments.seed,
+        round(arguments.v2_share * len(robots)),
+        Tokens(arguments.door, arguments.enrolment_token, token_file(arguments)),
+    )
     figures = await fleet.run(stop)
     ledger.summary(figures)
     print(f"fleet: stopped; {figures}", flush=True)
+
+
+def token_file(arguments: argparse.Namespace) -> Path | None:
+    """Where tokens are kept, if anywhere."""
+    beside = arguments.ledger.with_name(arguments.ledger.name + ".tokens") if arguments.ledger else None
+    return arguments.tokens or beside
 
 
 def allow_many_connections() -> None:

@@ -14,8 +14,10 @@ from simulator.fleet.door import Door
 from simulator.fleet.faults import Faults
 from simulator.fleet.life import Life
 from simulator.fleet.robot import Robot
+from simulator.fleet.telemetry import Telemetry
 from simulator.fleet.updating import Update
-from simulator.ledger import CHECK_UPDATE, DOWNLOAD, STATUS, Exchange, LedgerWriter
+from simulator.fleet.voice import Voice
+from simulator.ledger import CHECK_UPDATE, DOWNLOAD, STATUS, Exchange, LedgerWriter, Said
 
 SLOW_LINK_SECONDS = (0.2, 1.5)
 
@@ -35,6 +37,8 @@ class Agent:
     absent: bool = False
     dismissed: bool = False
     in_flight: int = 0
+    #: once it speaks v2; its other calls stay legacy's
+    voice: Voice | None = None
     _life: Life = field(init=False)
     _update: Update = field(init=False)
     _next_check: float = field(init=False)
@@ -42,11 +46,13 @@ class Agent:
     _overtaken: bytes | None = None
     _told: tuple[str, str] | None = None
     _skew: timedelta = field(init=False)
+    _telemetry: Telemetry = field(init=False)
 
     def __post_init__(self) -> None:
         self._life = Life(self.robot, self.chance, self._tell)
         self._update = Update(self.chance, self.robot.firmware)
         self._skew = timedelta(seconds=self.robot.clock_skew_seconds)
+        self._telemetry = Telemetry(self.robot, self._life, self.chance)
         self._next_check = time.monotonic() + self.chance.uniform(0, self.check_update_seconds)
 
     async def live(self) -> None:
@@ -66,7 +72,10 @@ class Agent:
         self._life.advance(now)
         self._update.advance(now)
         self._tell_software()
-        await self._send_heartbeats(self.heartbeat())
+        if self.voice is None:
+            await self._send_heartbeats(self.heartbeat())
+        else:
+            self.voice.say(self._telemetry.fields(self._update, self._services(), self.robot.interval_seconds))
         if self.dismissed:
             return
         if now >= self._next_check:
@@ -79,10 +88,7 @@ class Agent:
     def heartbeat(self) -> bytes:
         """The request's bytes, with the body that a real robot sends and nothing more."""
         update = self._update
-        services = {"teleop": "active" if self._life.host_runs else "inactive", "lekiwi": "active"}
-        if update.status == "deploying":
-            services = {"teleop": "unknown", "lekiwi": "inactive"}
-        health = {"services": services, "timestamp": (datetime.now() + self._skew).isoformat()}
+        health = {"services": self._services(), "timestamp": (datetime.now() + self._skew).isoformat()}
         content = {
             "robot_id": self.robot.robot_id,
             "deployment_id": update.deployment_id,
@@ -98,8 +104,32 @@ class Agent:
         )
         return head.encode() + body
 
+    def speak_v2(self, token: str | None, heard: Callable[[Said], None]) -> Voice:
+        """From now on its heartbeats are v2's. The voice has to be kept alive by the caller."""
+        self.voice = Voice(
+            self.robot.robot_id,
+            self.door,
+            self.ledger,
+            self.chance,
+            self.saw,
+            heard,
+            lambda: self.absent or self._held_back(),
+            token,
+            self.faults.duplicate_share,
+            self._skew,
+        )
+        return self.voice
+
+    def _services(self) -> dict[str, str]:
+        if self._update.status == "deploying":
+            return {"teleop": "unknown", "lekiwi": "inactive"}
+        return {"teleop": "active" if self._life.host_runs else "inactive", "lekiwi": "active"}
+
+    def _held_back(self) -> bool:
+        return any(burst.holds_back(self.age()) for burst in self.faults.bursts)
+
     async def _send_heartbeats(self, request: bytes) -> None:
-        if any(burst.holds_back(self.age()) for burst in self.faults.bursts):
+        if self._held_back():
             self._held.append(request)
             return
         if self._held:
@@ -125,7 +155,9 @@ class Agent:
             update.accept(answer.body, time.monotonic())
 
     async def _get(self, call: str, path: str) -> Exchange:
-        head = f"GET {path} HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n\r\n"
+        token = self.voice.token if self.voice else None
+        authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+        head = f"GET {path} HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n{authorization}\r\n"
         return await self._send(call, head.encode())
 
     async def _send(self, call: str, request: bytes) -> Exchange:

@@ -6,6 +6,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
+from lekiwi_heartbeat.answers import retry_after_in
 
 from simulator.ledger import STOPPED, Exchange
 
@@ -152,6 +153,7 @@ class Door:
         exchange.answered_by = _text(connection.headers.get(b"x-answered-by"))
         exchange.request_id = _text(connection.headers.get(b"x-request-id"))
         exchange.body = connection.body
+        exchange.retry_after_seconds = retry_after_in(_text(connection.headers.get(b"retry-after")))
         self._rest(connection)
 
     async def _converse(

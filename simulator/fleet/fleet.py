@@ -12,7 +12,8 @@ from simulator.fleet.agent import Agent
 from simulator.fleet.door import Door
 from simulator.fleet.faults import Faults, Vanishing
 from simulator.fleet.robot import Robot
-from simulator.ledger import STATUS, STOPPED, Exchange, LedgerWriter
+from simulator.fleet.tokens import Tokens
+from simulator.ledger import ACKNOWLEDGED, STATUS, STOPPED, Exchange, LedgerWriter, Said
 
 SAY_SECONDS = 5.0
 LAST_ANSWERS_SECONDS = 2.0
@@ -28,6 +29,9 @@ class Fleet:
     faults: Faults
     check_update_seconds: float
     seed: int
+    #: how many robots speak v2, and their tokens
+    v2_robots: int = 0
+    tokens: Tokens | None = None
     agents: list[Agent] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
     _started: float = 0.0
@@ -50,14 +54,19 @@ class Fleet:
                 gc.freeze()
                 lives = [asyncio.create_task(agent.live()) for agent in self.agents]
                 services += [asyncio.create_task(self._vanish(one)) for one in self.faults.vanishings]
+                voices = [asyncio.create_task(self._speak_v2(agent)) for agent in self._v2_agents()]
+                for task in voices:
+                    task.add_done_callback(lambda done: self._failed(done) and stop.set())
+                services += voices
                 services.append(asyncio.create_task(self._say()))
                 await asyncio.wait([stopped, *lives], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._end(lives)
             for task in (*services, stopped):
                 task.cancel()
-        for task in lives:
-            if not task.cancelled() and task.exception() is not None:
+        await asyncio.gather(*services, return_exceptions=True)
+        for task in (*lives, *services):
+            if self._failed(task):
                 raise RuntimeError("a robot's program failed") from task.exception()
         return self.figures()
 
@@ -71,6 +80,8 @@ class Fleet:
             "requests": requests,
             "requests_per_second": round(requests / seconds, 1) if seconds else 0.0,
             "heartbeats": self.totals[STATUS],
+            "v2_heartbeats": self.totals["v2"],
+            "v2_acknowledged": self.totals["v2 acknowledged"],
             "failures": self.totals["failed"],
             "stale_connections": self.door.stale_connections,
         }
@@ -93,6 +104,29 @@ class Fleet:
             self._window.append(exchange.latency_ms)
         elif exchange.outcome != STOPPED:
             self.totals["failed"] += 1
+
+    def _v2_agents(self) -> list[Agent]:
+        return random.Random(f"{self.seed}/v2").sample(self.agents, min(self.v2_robots, len(self.agents)))
+
+    async def _speak_v2(self, agent: Agent) -> None:
+        """Let this robot speak v2 as soon as it has its token; until then it speaks as it always did."""
+        try:
+            token = await self.tokens.of(agent.robot, agent.chance) if self.tokens else None
+        except PermissionError as error:
+            print(f"fleet: {error}; it goes on with the legacy call", flush=True)
+            return
+        voice = agent.speak_v2(token, self._heard)
+        self.ledger.truth(agent.robot.robot_id, "protocol", "v2")
+        await voice.live()
+
+    def _failed(self, task: "asyncio.Task[None]") -> bool:
+        return not task.cancelled() and task.exception() is not None
+
+    def _heard(self, said: Said) -> None:
+        self.totals["v2"] += 1
+        if said.outcome == ACKNOWLEDGED:
+            self.totals["v2 acknowledged"] += 1
+            self.totals[f"by v2/{said.way}"] += 1
 
     async def _door_answers(self, stopped: asyncio.Task[bool]) -> bool:
         """Knock until something answers at all, whatever it says; nothing before that is a failure."""
@@ -146,8 +180,10 @@ class Fleet:
     async def _end(self, lives: list[asyncio.Task[None]]) -> None:
         """Nobody starts a new request; those under way may still be answered for a moment."""
         busy = [task for task, agent in zip(lives, self.agents, strict=False) if self._dismiss(task, agent)]
+        finishing = [agent.voice.finish(LAST_ANSWERS_SECONDS) for agent in self.agents if agent.voice]
         if busy:
             await asyncio.wait(busy, timeout=LAST_ANSWERS_SECONDS)
+        await asyncio.gather(*finishing)
         self.door.close()
         if busy:
             # One more turn of the loop, so that what ended as `stopped` is in the ledger too.

@@ -30,6 +30,7 @@ class StandIn:
         self.stored: dict[tuple[str, int], list[str]] = {}
         self.order: list[int] = []
         self.bodies: dict[int, dict[str, Any]] = {}
+        self.all_bodies: list[dict[str, Any]] = []
         self.legacy_bodies: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.tokens: set[str | None] = set()
@@ -63,6 +64,7 @@ class StandIn:
             return "duplicate"
         self.order.append(beat["sequence"])
         self.bodies[beat["sequence"]] = beat
+        self.all_bodies.append(beat)
         return "accepted"
 
     def _gate(self, request: web.Request) -> None:
@@ -108,6 +110,10 @@ class StandIn:
             return refusal
         self.legacy_bodies.append(await request.json())
         return web.json_response({"status": "updated"})
+
+    async def check_update(self, request: web.Request) -> web.Response:
+        self._gate(request)
+        return web.json_response({"update_available": False})
 
     async def enrol(self, request: web.Request) -> web.Response:
         self._gate(request)
@@ -155,6 +161,7 @@ class StandIn:
         application.router.add_post("/api/v2/heartbeats", self.many)
         application.router.add_post("/api/v2/enrol", self.enrol)
         application.router.add_post("/api/robot/status", self.status)
+        application.router.add_get("/api/check-update", self.check_update)
         application.router.add_get("/ws/robot/", self.socket)
         return application
 

@@ -98,3 +98,12 @@ def test_a_preparation_is_remembered_for_one_build_only(tmp_path: Path) -> None:
     assert remembered_logins(tmp_path, "v1") == ["lead lead-demo migration_lead"]
     assert remembered_logins(tmp_path, "v2") == []
     assert stat.S_IMODE((tmp_path / "prepared.json").stat().st_mode) == 0o600
+
+
+def test_a_share_of_the_robots_may_speak_v2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--v2-share", "0.1"], {}).v2_share == 0.1
+    assert parse([], {}).v2_share == 0
+
+    with pytest.raises(SystemExit):
+        parse(["--v2-share", "10"], {})
+    assert "between 0 and 1" in capsys.readouterr().err
