@@ -47,6 +47,7 @@ class Fleet:
         stopped = asyncio.create_task(stop.wait())
         services = [asyncio.create_task(self.ledger.flush_regularly())]
         lives: list[asyncio.Task[None]] = []
+        voices: list[asyncio.Task[None]] = []
         try:
             if await self._door_answers(stopped):
                 self._started = self._said_at = time.monotonic()
@@ -57,15 +58,14 @@ class Fleet:
                 voices = [asyncio.create_task(self._speak_v2(agent)) for agent in self._v2_agents()]
                 for task in voices:
                     task.add_done_callback(lambda done: self._failed(done) and stop.set())
-                services += voices
                 services.append(asyncio.create_task(self._say()))
                 await asyncio.wait([stopped, *lives], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._end(lives)
-            for task in (*services, stopped):
+            for task in (*services, *voices, stopped):
                 task.cancel()
-        await asyncio.gather(*services, return_exceptions=True)
-        for task in (*lives, *services):
+        await asyncio.gather(*voices, return_exceptions=True)
+        for task in (*lives, *voices):
             if self._failed(task):
                 raise RuntimeError("a robot's program failed") from task.exception()
         return self.figures()

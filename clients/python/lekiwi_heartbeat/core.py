@@ -177,10 +177,9 @@ class Core:
         """The handshake failed: with an answer other than 101, or (None) without one."""
         if connection != self._connections:
             return
-        self._socket.failed(now)
-        if answer is not None and answer.status in (401, 403):
-            self._v2_failed(now, f"the token is refused ({answer.status})", TOKEN_REFUSED_SECONDS)
-        elif answer is not None and answer.status in (429, 503):
+        # Servers say 403 to any handshake they do not want; HTTP tells whether it is the token.
+        self._socket.failed(now, HOPELESS_SECONDS.get(answer.status, 0.0) if answer else 0.0)
+        if answer is not None and answer.status in (429, 503):
             self._v2_failed(now, f"v2 is refused ({answer.status})", answer.retry_after_seconds or 0.0)
 
     def closed(self, connection: int, now: float, code: int | None = None) -> None:
