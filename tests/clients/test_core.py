@@ -179,6 +179,18 @@ def test_history_is_never_told_to_legacy() -> None:
     assert world.core.waiting == 19
 
 
+def test_back_again_the_newest_is_heard_first_and_history_in_its_order() -> None:
+    for sockets in ("ok", "404"):
+        world = World(socket="gone", v2="gone", legacy="gone")
+        for _ in range(30):
+            world.say()
+            world.run(world.now + 1)
+        world.socket, world.v2 = sockets, "ok"
+        world.run(world.now + 120)
+
+        assert world.stored == [30, *range(1, 30)]
+
+
 def test_a_login_page_acknowledges_nothing() -> None:
     core = Core("r", "boot")
     core.add({}, 0.0, "2026-11-24T09:00:00+00:00")

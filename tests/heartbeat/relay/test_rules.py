@@ -21,14 +21,14 @@ def merged(total: Finished, more: Finished) -> Finished:
 
 
 @given(
-    st.lists(st.integers(0, 3), min_size=1, max_size=60),
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.0, 0.005, 4.0, 60.0])), min_size=1, max_size=60),
     st.lists(st.tuples(_REPLIES, st.floats(0, 3), st.integers(0, 4)), min_size=1, max_size=80),
 )
 def test_every_heartbeat_ends_with_one_outcome_and_no_robot_goes_backwards(
-    robots: list[int], replies: list[tuple[str, float, int]]
+    said: list[tuple[int, float]], replies: list[tuple[str, float, int]]
 ) -> None:
     window = Window(Limits(), {})
-    items = [item(number, robot) for number, robot in enumerate(robots)]
+    items = [item(number, robot, late_by=late) for number, (robot, late) in enumerate(said)]
     window.extend(items)
     now, total, under_way = NOON, Finished(), []
     told: dict[bytes, list[datetime]] = {}
