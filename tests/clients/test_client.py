@@ -153,7 +153,7 @@ def test_commands_reach_the_robots_handler_once_and_their_result_is_told(door: S
         seen.append((name, arguments))
         if name == "explode":
             raise RuntimeError("no")
-        return "done"
+        return {"blinked": arguments["times"]}
 
     with client(door, on_command=obey) as heartbeat:
         heartbeat.beat()
@@ -165,7 +165,7 @@ def test_commands_reach_the_robots_handler_once_and_their_result_is_told(door: S
 
     assert seen == [("blink", {"times": 2}), ("explode", None)]
     results = {result["id"]: (result["ok"], result["detail"]) for result in door.command_results}
-    assert results == {"c1": (True, "done"), "c2": (False, "RuntimeError: no")}
+    assert results == {"c1": (True, '{"blinked":2}'), "c2": (False, "RuntimeError: no")}
 
 
 def test_what_json_cannot_say_is_refused_where_it_is_said(door: StandIn) -> None:

@@ -28,8 +28,9 @@ class Commands:
         return Command(number, name, arguments)
 
     def done(self, number: str, ok: bool, detail: Any) -> None:
-        """The robot ran the command, or could not. `detail` is anything JSON can say."""
-        result = words.encode({"type": "command_result", "id": number, "ok": ok, "detail": detail})
+        """The robot ran the command, or could not. `detail` is a text, or what JSON can say, told as its text."""
+        text = detail if isinstance(detail, str) else words.encode(detail).decode()
+        result = words.encode({"type": "command_result", "id": number, "ok": ok, "detail": text})
         if number in self._known:
             self._known[number] = result
         self._results.append(result)
