@@ -38,7 +38,8 @@ def token_of(given: argparse.Namespace) -> str | None:
     """The token from the file, from an enrolment, or as given. Raises OSError or Refused."""
     file: Path | None = given.token_file
     if file is None:
-        return given.token
+        token: str | None = given.token
+        return token
     if not file.exists() and given.enrolment_token:
         token = enrol(given.url, given.enrolment_token, given.robot_id, kind=given.kind, site=given.site)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
