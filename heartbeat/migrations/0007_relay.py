@@ -8,7 +8,7 @@ import heartbeat.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("heartbeat", "0003_robot_settings"),
+        ("heartbeat", "0006_history_log"),
     ]
 
     operations = [

@@ -45,7 +45,7 @@ END $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("heartbeat", "0003_robot_settings"),
+        ("heartbeat", "0007_relay"),
     ]
 
     operations = [

@@ -7,11 +7,12 @@ import asyncpg
 
 from heartbeat.rules.identity import row_key_of
 from heartbeat.rules.relaying import Item
+from heartbeat.rules.reporting import SERVICE_LETTERS
 
 #: `received_at` rises in the order of commits (one ingest writes), so nothing appears behind a cursor later
 READ = """
-SELECT received_at, received_at AS at, request_id, robot_id, deployment_id, version, status, message, health
-FROM heartbeat_heartbeat
+SELECT received_at, at, request_id, robot_id, deployment_id, version, status, message, services, service_names, sent_at
+FROM heartbeat_history
 WHERE call = 'heartbeat' AND received_at > $1
 ORDER BY received_at LIMIT $2
 """
@@ -19,6 +20,7 @@ COUNT = """
 SELECT count(*), max(received_at) FROM heartbeat_heartbeat
 WHERE call = 'heartbeat' AND received_at > $1 AND received_at < $2
 """
+_SERVICE_WORDS = {letter: word for word, letter in SERVICE_LETTERS.items()}
 #: after days without a relay there is much to count
 COUNT_SECONDS = 120.0
 
@@ -36,5 +38,15 @@ async def count(connection: asyncpg.Connection, cursor: datetime, before: dateti
 
 def _item(row: asyncpg.Record) -> Item:
     body = {name: row[name] for name in ("robot_id", "deployment_id", "version", "status", "message")}
-    body["health"] = None if row["health"] is None else json.loads(row["health"])
+    body["health"] = _health(row)
     return Item(row["received_at"], row["at"], row_key_of(row["robot_id"]), row["request_id"], body)
+
+
+def _health(row: asyncpg.Record) -> dict[str, object] | None:
+    """As legacy's robots say it: services, and the time by the robot's own clock, without an offset."""
+    if row["services"] is None:
+        return None
+    names = json.loads(row["service_names"])
+    stamp = None if row["sent_at"] is None else row["sent_at"].replace(tzinfo=None).isoformat()
+    services = {name: _SERVICE_WORDS[letter] for name, letter in zip(names, row["services"], strict=True)}
+    return {"services": services, "timestamp": stamp}

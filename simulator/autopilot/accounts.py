@@ -99,7 +99,7 @@ def stored_v2(database_url: str) -> set[tuple[str, int]]:
     """(boot_id, sequence) of all v2 heartbeats that PostgreSQL holds."""
     with psycopg.connect(database_url) as connection:
         rows = connection.execute(
-            "SELECT boot_id, sequence FROM heartbeat_heartbeat WHERE call = 'heartbeat' AND sequence IS NOT NULL"
+            "SELECT boot_id, sequence FROM heartbeat_history WHERE call = 'heartbeat' AND sequence IS NOT NULL"
         )
         return {(row[0], row[1]) for row in rows}
 

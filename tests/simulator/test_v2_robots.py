@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from heartbeat.ingest.v2 import V2Heartbeat
+from heartbeat.ingest.schema import V2Heartbeat
 from simulator.ledger import ACKNOWLEDGED, read_ledger, read_truths
 from tests.clients.stand_in import StandIn
 from tests.simulator.running import fleet, until

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from heartbeat.ingest import schema
+from heartbeat.ingest.marks import marks_of
+from heartbeat.ingest.recorder import Recorder
+from heartbeat.ingest.v2 import v2_beat
 from heartbeat.relay.relaying import relay
 from heartbeat.rules.relaying import Limits
-from tests.heartbeat.conftest import marks
 from tests.simulator.running import Running, listening
 
 
@@ -40,10 +43,10 @@ def log_dsn(dsn: str) -> str:
     return dsn
 
 
-async def accept(new: httpx.AsyncClient, robot_id: str, **fields: Any) -> None:
-    """Let `new` accept a v2 heartbeat."""
-    answer = await new.post("/api/v2/heartbeat", json={"robot_id": robot_id, **fields}, headers=marks())
-    assert answer.status_code == 200, answer.text
+async def accept(recorder: Recorder, robot_id: str, **fields: Any) -> None:
+    """Let `new` accept a v2 heartbeat of a robot that it admitted."""
+    text = json.dumps({"robot_id": robot_id, **fields}).encode()
+    await recorder.record(v2_beat(schema.decode(text), marks_of({}), len(text)))
 
 
 @contextlib.asynccontextmanager

@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
 from embedded.ports import free_port
+from heartbeat.ingest.beat import status_beat
+from heartbeat.ingest.marks import marks_of
+from heartbeat.ingest.recorder import Recorder
 from heartbeat.models import RelayState
 from heartbeat.models.relay import THE_RELAY
 from heartbeat.relay import figures
@@ -31,18 +33,17 @@ def row_of(legacy: Running, robot_id: str) -> dict[str, Any] | None:
 def move_to_the_past(dsn: str, robot_id: str, seconds: float) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute(
-            "UPDATE heartbeat_heartbeat SET received_at = received_at - make_interval(secs => %s) WHERE robot_id = %s",
+            "UPDATE heartbeat_heartbeat SET received_at = received_at - make_interval(secs => %s), at = NULL"
+            " WHERE spelling_id = (SELECT id FROM heartbeat_spelling WHERE robot_id = %s)",
             (seconds, robot_id),
         )
 
 
-async def test_legacy_hears_a_v2_heartbeat_in_its_own_words(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running
-) -> None:
+async def test_legacy_hears_a_v2_heartbeat_in_its_own_words(recorder: Recorder, log_dsn: str, legacy: Running) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
         await accept(
-            new,
+            recorder,
             "XLE_2A",
             status="deploying",
             version="v1.3.0-xle",
@@ -61,11 +62,12 @@ async def test_legacy_hears_a_v2_heartbeat_in_its_own_words(
     assert row["health"]["services"] == {"teleop": "active", "lekiwi": "inactive"}
 
 
-async def test_legacy_calls_are_not_relayed(new: httpx.AsyncClient, log_dsn: str, legacy: Running) -> None:
+async def test_legacy_calls_are_not_relayed(recorder: Recorder, log_dsn: str, legacy: Running) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
-        await new.post("/api/robot/status", json={"robot_id": "Lekiwi_1", "status": "idle"})
-        await accept(new, "XLE_2A")
+        said = {"robot_id": "Lekiwi_1", "status": "idle"}
+        await recorder.record(status_beat(said, None, marks_of({}), 50))
+        await accept(recorder, "XLE_2A")
         await until(lambda: state(log_dsn)["relayed"] == 1, "the v2 heartbeat is relayed")
 
     assert [row["robot_id"] for row in legacy.ask("GET", "/api/robots")[1]] == ["XLE_2A"]
@@ -73,11 +75,11 @@ async def test_legacy_calls_are_not_relayed(new: httpx.AsyncClient, log_dsn: str
 
 
 async def test_what_was_relayed_is_recognised_when_it_is_read_back(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running
+    recorder: Recorder, log_dsn: str, legacy: Running
 ) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
-        await accept(new, "XLE_2A", version="v1", services={"teleop": "active"})
+        await accept(recorder, "XLE_2A", version="v1", services={"teleop": "active"})
         await until(lambda: state(log_dsn)["relayed"] == 1, "it is relayed")
     with psycopg.connect(log_dsn, row_factory=dict_row) as connection:
         relayed = connection.execute("SELECT * FROM heartbeat_relayed").fetchone()
@@ -96,15 +98,15 @@ async def test_what_was_relayed_is_recognised_when_it_is_read_back(
 
 
 async def test_an_old_heartbeat_makes_no_silent_robot_look_alive(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running
+    recorder: Recorder, log_dsn: str, legacy: Running
 ) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
-    await accept(new, "XLE_SILENT")
+    await accept(recorder, "XLE_SILENT")
     with psycopg.connect(log_dsn) as connection:
         connection.execute("UPDATE heartbeat_relay SET cursor = cursor - interval '1 hour'")
     move_to_the_past(log_dsn, "XLE_SILENT", 60)
-    await accept(new, "XLE_ALIVE")
+    await accept(recorder, "XLE_ALIVE")
 
     async with relaying(log_dsn, legacy.url):
         await until(lambda: row_of(legacy, "XLE_ALIVE"), "the fresh one is relayed")
@@ -115,17 +117,20 @@ async def test_an_old_heartbeat_makes_no_silent_robot_look_alive(
 
 
 async def test_a_row_that_legacy_refuses_does_not_stop_the_relay(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running
+    recorder: Recorder, log_dsn: str, legacy: Running
 ) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
-        await accept(new, "XLE_ODD")
+        await accept(recorder, "XLE_ODD")
         with psycopg.connect(log_dsn) as connection:  # `status` is a text in legacy's contract
             connection.execute("UPDATE heartbeat_relay SET cursor = cursor - interval '1 minute'")
-        await accept(new, "XLE_GOOD")
+        await accept(recorder, "XLE_GOOD")
         await until(lambda: state(log_dsn)["relayed"] == 2, "both are relayed")
     with psycopg.connect(log_dsn) as connection:
-        connection.execute("UPDATE heartbeat_heartbeat SET status = NULL WHERE robot_id = 'XLE_ODD'")
+        connection.execute(
+            "UPDATE heartbeat_heartbeat SET status = NULL"
+            " WHERE spelling_id = (SELECT id FROM heartbeat_spelling WHERE robot_id = 'XLE_ODD')"
+        )
         connection.execute("UPDATE heartbeat_relay SET cursor = cursor - interval '1 minute'")
         connection.execute("TRUNCATE heartbeat_relayed")
 
@@ -134,12 +139,12 @@ async def test_a_row_that_legacy_refuses_does_not_stop_the_relay(
         await until(lambda: state(log_dsn)["relayed"] == 3, "the good one is relayed again")
 
 
-async def test_a_slow_legacy_hears_each_robots_newest(new: httpx.AsyncClient, log_dsn: str, legacy: Running) -> None:
+async def test_a_slow_legacy_hears_each_robots_newest(recorder: Recorder, log_dsn: str, legacy: Running) -> None:
     legacy.ask("PUT", "/_sim/faults", {"delay_seconds": 0.3})
     async with relaying(log_dsn, legacy.url, Limits(behind_seconds=0.2)):
         await until(lambda: state(log_dsn), "the relay runs")
         for number in range(12):
-            await accept(new, "XLE_2A", message=str(number))
+            await accept(recorder, "XLE_2A", message=str(number))
         done = await until(
             lambda: state(log_dsn) if state(log_dsn)["accepted"] == 12 else None, "all twelve have an outcome"
         )
@@ -152,12 +157,12 @@ async def test_a_slow_legacy_hears_each_robots_newest(new: httpx.AsyncClient, lo
 
 
 async def test_while_legacy_is_away_nothing_is_lost_that_is_fresh_when_it_returns(
-    new: httpx.AsyncClient, log_dsn: str
+    recorder: Recorder, log_dsn: str
 ) -> None:
     port = free_port()
     async with relaying(log_dsn, f"http://127.0.0.1:{port}"):
         await until(lambda: state(log_dsn), "the relay runs")
-        await accept(new, "XLE_2A", message="said while legacy was away")
+        await accept(recorder, "XLE_2A", message="said while legacy was away")
         await until(lambda: state(log_dsn)["legacy_silent_since"], "the silence is noticed")
         assert state(log_dsn)["waiting"] == 1
         with listening("simulator.legacy", "--look-seconds", "0", port=port) as legacy:
@@ -166,18 +171,18 @@ async def test_while_legacy_is_away_nothing_is_lost_that_is_fresh_when_it_return
             await until(lambda: state(log_dsn)["legacy_silent_since"] is None, "legacy is back")
 
 
-async def test_what_legacy_did_not_take_in_time_has_failed(new: httpx.AsyncClient, log_dsn: str) -> None:
+async def test_what_legacy_did_not_take_in_time_has_failed(recorder: Recorder, log_dsn: str) -> None:
     limits = Limits(too_old_seconds=0.5)
     async with relaying(log_dsn, f"http://127.0.0.1:{free_port()}", limits):
         await until(lambda: state(log_dsn), "the relay runs")
-        await accept(new, "XLE_2A")
+        await accept(recorder, "XLE_2A")
         done = await until(lambda: state(log_dsn) if state(log_dsn)["accepted"] else None, "it has an outcome")
 
     assert (done["failed"], done["relayed"], done["waiting"]) == (1, 0, 0)
 
 
 async def test_one_relay_at_a_time_and_the_next_goes_on_where_a_killed_one_was(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running, tmp_path: Path
+    recorder: Recorder, log_dsn: str, legacy: Running, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-W", "ignore", "manage.py", "relay"]
     env = {**os.environ, "DATABASE_URL": log_dsn, "LEGACY_URL": legacy.url}
@@ -185,14 +190,14 @@ async def test_one_relay_at_a_time_and_the_next_goes_on_where_a_killed_one_was(
         first = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=env, stdout=said, stderr=said)
     try:
         await until(lambda: state(log_dsn), "the first relay runs")
-        await accept(new, "XLE_1")
+        await accept(recorder, "XLE_1")
         await until(lambda: state(log_dsn)["relayed"] == 1, "it relays")
         async with relaying(log_dsn, legacy.url):
-            await accept(new, "XLE_2")
+            await accept(recorder, "XLE_2")
             await until(lambda: state(log_dsn)["relayed"] == 2, "one of them relays")
             os.kill(first.pid, signal.SIGKILL)
             await first.wait()
-            await accept(new, "XLE_3")
+            await accept(recorder, "XLE_3")
             await until(lambda: state(log_dsn)["relayed"] == 3, "the other one took over")
     finally:
         if first.returncode is None:
@@ -203,9 +208,7 @@ async def test_one_relay_at_a_time_and_the_next_goes_on_where_a_killed_one_was(
     assert {row["robot_id"] for row in legacy.ask("GET", "/api/robots")[1]} == {"XLE_1", "XLE_2", "XLE_3"}
 
 
-async def test_a_lost_database_connection_is_opened_again(
-    new: httpx.AsyncClient, log_dsn: str, legacy: Running
-) -> None:
+async def test_a_lost_database_connection_is_opened_again(recorder: Recorder, log_dsn: str, legacy: Running) -> None:
     async with relaying(log_dsn, legacy.url):
         await until(lambda: state(log_dsn), "the relay runs")
         with psycopg.connect(log_dsn, autocommit=True) as connection:
@@ -213,7 +216,7 @@ async def test_a_lost_database_connection_is_opened_again(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'relay' AND datname = current_database()"
             )
-        await accept(new, "XLE_1")
+        await accept(recorder, "XLE_1")
         await until(lambda: state(log_dsn)["relayed"] == 1, "it relays again")
 
     assert state(log_dsn)["updated_at"] <= datetime.now(UTC)
