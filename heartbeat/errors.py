@@ -24,6 +24,8 @@ class Unstorable(NotRecorded):
 
 class Misplaced(Exception):
     """Heartbeats were not stored, and no copy of them is in the log: their robots' registers were deleted meanwhile."""
+
+
 class HistoryBusy(Exception):
     """Somebody holds what keeping the history needs; nothing is lost, the next run tries again."""
 

@@ -16,8 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from heartbeat.watching.figures import figures as liveness_figures
 from heartbeat.relay import figures as relay
+from heartbeat.watching.figures import figures as liveness_figures
 from migration import routing, traffic
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError

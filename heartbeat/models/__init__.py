@@ -4,10 +4,10 @@ from heartbeat.models.deployment import Deployment, DeploymentsRevision, Package
 from heartbeat.models.enrolment_token import EnrolmentToken
 from heartbeat.models.hearing import Deafness, Hearing
 from heartbeat.models.heartbeat import Call, Heartbeat
+from heartbeat.models.heartbeat_minute import HeartbeatMinute, RolledUpDay
 from heartbeat.models.incident import Incident, IncidentMember, Notice, Route
 from heartbeat.models.lease import Lease
 from heartbeat.models.legacy_closure import LegacyClosure
-from heartbeat.models.heartbeat_minute import HeartbeatMinute, RolledUpDay
 from heartbeat.models.legacy_row import LegacyRow
 from heartbeat.models.liveness import RobotLiveness
 from heartbeat.models.liveness_event import LivenessEvent
@@ -27,9 +27,9 @@ __all__ = [
     "EnrolmentToken",
     "Hearing",
     "Heartbeat",
+    "HeartbeatMinute",
     "Incident",
     "IncidentMember",
-    "HeartbeatMinute",
     "Kind",
     "Lease",
     "LegacyClosure",
@@ -47,8 +47,8 @@ __all__ = [
     "RobotLiveness",
     "RobotToken",
     "Role",
-    "Route",
     "RolledUpDay",
+    "Route",
     "Side",
     "Spelling",
 ]
