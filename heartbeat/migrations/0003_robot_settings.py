@@ -3,6 +3,8 @@
 import django.contrib.postgres.fields
 from django.db import migrations, models
 
+import heartbeat.models.fields
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -46,11 +48,6 @@ class Migration(migrations.Migration):
             model_name="robot",
             name="sequence",
             field=models.BigIntegerField(null=True),
-        ),
-        migrations.AddField(
-            model_name="robot",
-            name="sequence_mask",
-            field=models.BigIntegerField(db_default=0, default=0, help_text="bit n: sequence - n was stored"),
         ),
         migrations.AddField(
             model_name="robot",
@@ -130,6 +127,28 @@ class Migration(migrations.Migration):
             model_name="robot",
             name="status",
             field=models.TextField(blank=True, db_default="", default=""),
+        ),
+        migrations.AddField(
+            model_name="robot",
+            name="sent_at",
+            field=models.DateTimeField(help_text="by its own clock", null=True),
+        ),
+        migrations.AlterField(
+            model_name="robot",
+            name="battery_percent",
+            field=heartbeat.models.fields.RealField(help_text="0–100; none when wired or not told", null=True),
+        ),
+        migrations.AlterField(
+            model_name="robot",
+            name="interval_seconds",
+            field=heartbeat.models.fields.RealField(
+                help_text="when it expects to speak again, as it said itself", null=True
+            ),
+        ),
+        migrations.AlterField(
+            model_name="robot",
+            name="payload",
+            field=heartbeat.models.fields.PlainJSONField(help_text="what it said of operation: `teleop`", null=True),
         ),
         migrations.AddConstraint(
             model_name="robot",

@@ -188,32 +188,6 @@ class Migration(migrations.Migration):
             model_name="legacyrow",
             name="row_was_heard",
         ),
-        migrations.AddField(
-            model_name="robot",
-            name="sent_at",
-            field=models.DateTimeField(help_text="by its own clock", null=True),
-        ),
-        migrations.RemoveField(
-            model_name="robot",
-            name="sequence_mask",
-        ),
-        migrations.AlterField(
-            model_name="robot",
-            name="battery_percent",
-            field=heartbeat.models.fields.RealField(help_text="0–100; none when wired or not told", null=True),
-        ),
-        migrations.AlterField(
-            model_name="robot",
-            name="interval_seconds",
-            field=heartbeat.models.fields.RealField(
-                help_text="when it expects to speak again, as it said itself", null=True
-            ),
-        ),
-        migrations.AlterField(
-            model_name="robot",
-            name="payload",
-            field=heartbeat.models.fields.PlainJSONField(help_text="what it said of operation: `teleop`", null=True),
-        ),
         migrations.AddConstraint(
             model_name="boot",
             constraint=models.UniqueConstraint(fields=("robot_key", "boot_id"), name="one_boot_a_name"),
