@@ -142,6 +142,7 @@ def _v2_beat_of(record: asyncpg.Record) -> V2Beat:
     fields = reported({**record, "rest": rest}, profile, record["boot_name"]) | {"robot_id": record["robot_id"]}
     said = msgspec.convert(fields, V2Heartbeat)
     request_id = str(record["request_id"]).encode()
-    beat = v2_beat(said, Marks(record["role"], record["side"], request_id, record["address"]), 0)
+    marks = Marks(record["role"], record["side"], request_id, record["address"])
+    beat = v2_beat(said, msgspec.json.encode(said), marks)
     beat.received_at, beat.at = record["received_at"], record["at"] or record["received_at"]
     return beat

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -23,7 +23,6 @@ LONGEST_BODY_BYTES = 32 * 2**20
 #: what shares a commit: more would keep the others waiting
 CHUNK = 1_000
 
-_all_decoder = msgspec.json.Decoder(list[schema.V2Heartbeat])
 _items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 _NOT_VALID = "The batch is not valid"
@@ -75,7 +74,7 @@ class Batches:
             items = _items(headers, body)
         except schema.Invalid as error:
             return invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}])
-        beats, results = _judged(items, b"\\u0000" in body, len(body), admitted, marks)
+        beats, results = _judged(items, admitted, marks)
         try:
             await self._commit(beats, results)
         except Unavailable as error:
@@ -99,16 +98,16 @@ def _refused(field: str, reason: str) -> Item:
     return Item("refused", [Fault(field, reason)])
 
 
-def _items(headers: Headers, body: bytes) -> Sequence[schema.V2Heartbeat | bytes]:
-    """The heartbeats of an array; or, when not all of them are valid or they are lines, the texts of each."""
+def _items(headers: Headers, body: bytes) -> list[bytes]:
+    """The texts of the heartbeats in an array or in lines."""
     kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
     if kind in (b"application/x-ndjson", b"application/jsonl", b"application/ndjson"):
-        items: Sequence[Any] = [line for line in body.splitlines() if line.strip()]
+        items = [line for line in body.splitlines() if line.strip()]
     elif kind == b"application/json":
         try:
-            items = _all_decoder.decode(body)
-        except msgspec.ValidationError:
-            items = _texts(body)
+            items = list(map(bytes, _items_decoder.decode(body)))
+        except msgspec.ValidationError as error:
+            raise schema.Invalid("", "the body is no array of heartbeats") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise schema.Invalid("", f"the body is not valid JSON: {error}") from error
     else:
@@ -118,34 +117,20 @@ def _items(headers: Headers, body: bytes) -> Sequence[schema.V2Heartbeat | bytes
     return items
 
 
-def _texts(body: bytes) -> list[bytes]:
-    try:
-        return [bytes(item) for item in _items_decoder.decode(body)]
-    except msgspec.ValidationError as error:
-        raise schema.Invalid("", "the body is no array of heartbeats") from error
-
-
-def _judged(
-    items: Sequence[schema.V2Heartbeat | bytes], may_hold_nul: bool, size: int, admitted: Admitted, marks: Marks
-) -> tuple[dict[int, Beat], list[Item]]:
+def _judged(items: Sequence[bytes], admitted: Admitted, marks: Marks) -> tuple[dict[int, Beat], list[Item]]:
     """The beats of the valid ones by their place, and a result for each: accepted, unless the commit says otherwise."""
     beats: dict[int, Beat] = {}
     results: list[Item] = []
-    share = size // max(1, len(items))
     for place, item in enumerate(items):
         try:
-            if isinstance(item, bytes):
-                said = schema.decode(item)
-            else:
-                said = item
-                schema.check(said, may_hold_nul)
+            said = schema.decode(item)
             if said.boot_id is None or said.sequence is None:
                 raise schema.Invalid("sequence", "a batch needs boot_id and sequence, so that it can be sent again")
         except schema.Invalid as error:
             REJECTED.labels("heartbeat", "invalid").inc()
             results.append(_refused(error.field, error.reason))
             continue
-        beat = v2_beat(said, marks, share)
+        beat = v2_beat(said, item, marks)
         if beat.robot_key != admitted.robot_key:
             results.append(_refused("robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
             continue

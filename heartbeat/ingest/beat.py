@@ -81,7 +81,7 @@ class V2Beat(Beat, kw_only=True, gc=False):
     sequence: int | None = None
     sent_at: datetime | None = None
     clock_offset_seconds: float | None = None
-    profile_key: tuple[Any, ...] = ()
+    profile: Any = None
     profile_id: int | None = None
     motors: list[float] = []
     cameras: list[float | None] = []

@@ -58,7 +58,7 @@ class Calls:
         except schema.Invalid as error:
             respond(_invalid(error))
             return
-        self._store(v2_beat(said, marks, len(body)), admitted, marks, respond, None)
+        self._store(v2_beat(said, body, marks), admitted, marks, respond, None)
 
     def ping(self, token: bytes, query: bytes, marks: Marks, respond: Respond) -> None:
         """`GET|POST /api/v2/ping/{token}`: the token says whose heartbeat it is; the query may say a little more."""
@@ -71,7 +71,7 @@ class Calls:
         except schema.Invalid as error:
             respond(_invalid(error))
             return
-        self._store(v2_beat(said, marks, len(query)), admitted, marks, respond, _OK)
+        self._store(v2_beat(said, query, marks), admitted, marks, respond, _OK)
 
     def status(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> bool:
         """`POST /api/robot/status`, unless only legacy's own judgement can tell what the body is (False)."""

@@ -148,10 +148,10 @@ class _Connection:
             REJECTED.labels("heartbeat", "invalid").inc()
             self._tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
             return
-        self._store(said, len(frame))
+        self._store(said, frame)
 
-    def _store(self, said: schema.V2Heartbeat, size: int) -> None:
-        beat = v2_beat(said, self._marks, size)
+    def _store(self, said: schema.V2Heartbeat, frame: bytes) -> None:
+        beat = v2_beat(said, frame, self._marks)
         boot_id, sequence = said.boot_id or "", said.sequence or 0
         if beat.robot_key != self._admitted.robot_key:
             self._tell(_refused(sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))

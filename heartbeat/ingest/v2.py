@@ -4,11 +4,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
 from heartbeat.ingest.beat import OVERHEAD_BYTES, V2Beat, identity_of
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.profiles import profile_of
+from heartbeat.ingest.profiles import numbers_of, shape_of
 from heartbeat.ingest.schema import Base, Network, Teleop, V2Heartbeat
 from heartbeat.rules.kind import kind_from_word
 
@@ -19,22 +18,22 @@ _kind = lru_cache(maxsize=1_024)(kind_from_word)
 _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
 
 
-def v2_beat(said: V2Heartbeat, marks: Marks, size: int) -> V2Beat:
-    """A v2 heartbeat of `size` bytes. Its identity is its run and number; without them, the request it came with."""
+def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
+    """A v2 heartbeat that came as `text`. Its identity is its run and number; without them, the request that brought it."""
     who = identity_of(said.robot_id)
-    key, motors, cameras, letters = profile_of(said)
+    shape = shape_of(said, text)
     network, base, teleop = said.network or _NO_NETWORK, said.base or _NO_BASE, said.teleop or _NO_TELEOP
     numbered = said.boot_id is not None and said.sequence is not None
     sequence = said.sequence if numbered else None
     told = (
-        *(who.shown, said.status, said.message, _health(said), said.deployment_id, said.version),
+        *(who.shown, said.status, said.message, shape.health, said.deployment_id, said.version),
         *(said.boot_id, sequence, said.sent_at),
         *(_kind(said.kind) if said.kind else "", said.site or "", said.firmware or ""),
         *(said.battery_percent, said.cpu_temperature_celsius, said.cpu_load_percent),
         *(said.memory_percent, said.disk_percent, network.rssi_dbm, network.rtt_ms),
         *(base.x_vel, base.y_vel, base.theta_vel, said.next_in_s),
         *(teleop.command_age_ms, teleop.command_rate_hz, teleop.watchdog_active, teleop.observers),
-        *(teleop.host_up, teleop.driver, letters),
+        *(teleop.host_up, teleop.driver, shape.letters),
         None if said.teleop is None else f'{{"teleop":{_encode(said.teleop).decode()}}}',
         None if said.extra is None else f'{{"extra":{_encode(said.extra).decode()}}}',
     )
@@ -47,14 +46,14 @@ def v2_beat(said: V2Heartbeat, marks: Marks, size: int) -> V2Beat:
         address=marks.address,
         request_id=None if numbered else marks.request_id,
         call="heartbeat",
-        size=OVERHEAD_BYTES + size,
+        size=OVERHEAD_BYTES + len(text),
         told=told,
         boot_name=said.boot_id,
         sequence=sequence,
         sent_at=said.sent_at,
-        profile_key=key,
-        motors=motors,
-        cameras=cameras,
+        profile=shape.profile,
+        motors=numbers_of(shape, said.motors),
+        cameras=[camera.fps for camera in said.cameras],
     )
 
 
@@ -69,8 +68,3 @@ def flush_tiny(beat: V2Beat) -> bool:
 
 def _flushed(value: Any) -> Any:
     return 0.0 if isinstance(value, float) and abs(value) < SMALLEST else value
-
-
-def _health(said: V2Heartbeat) -> str | None:
-    """What legacy's robots send as health, without the time: that is `sent_at`, and is added where health is read."""
-    return None if said.services is UNSET else f'{{"services":{_encode(said.services).decode()}}}'

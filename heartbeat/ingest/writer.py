@@ -18,7 +18,7 @@ from heartbeat.errors import Misplaced
 from heartbeat.ingest.arrays import array_literal
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.marks import SHADOW
-from heartbeat.ingest.profiles import digest_of, document_of
+from heartbeat.ingest.profiles import Profile
 from heartbeat.ingest.runs import Run, place, to_look_up
 from heartbeat.ingest.statement import (
     ARRIVED,
@@ -72,7 +72,8 @@ class Writer:
         self._met: set[bytes] = set()
         self._runs: dict[bytes, Run] = {}
         self._boots: dict[tuple[bytes, str], tuple[int, datetime]] = {}
-        self._profiles: dict[tuple[Any, ...], int] = {}
+        #: by identity: equal profiles are the same object
+        self._profiles: dict[Profile, int] = {}
 
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
@@ -151,7 +152,7 @@ class Writer:
     async def _name(self, beats: list[V2Beat]) -> None:
         """Give runs and profiles their numbers. Those committed for a batch that fails harm nobody."""
         boots: dict[tuple[bytes, str], V2Beat] = {}
-        profiles: dict[tuple[Any, ...], V2Beat] = {}
+        profiles: set[Profile] = set()
         for beat in beats:
             if beat.boot_name is not None:
                 boot = self._boots.get((beat.robot_key, beat.boot_name))
@@ -159,13 +160,13 @@ class Writer:
                     boots.setdefault((beat.robot_key, beat.boot_name), beat)
                 else:
                     beat.boot_id = boot[0]
-            beat.profile_id = self._profiles.get(beat.profile_key)
+            beat.profile_id = self._profiles.get(beat.profile)
             if beat.profile_id is None:
-                profiles[beat.profile_key] = beat
+                profiles.add(beat.profile)
         if boots:
             await self._name_boots(boots)
         if profiles:
-            await self._name_profiles(list(profiles))
+            await self._name_profiles(profiles)
         if boots or profiles:
             await self._name(beats)
 
@@ -175,13 +176,13 @@ class Writer:
         for row in found:
             self._boots[row["robot_key"], row["boot_id"]] = row["id"], row["first_at"]
 
-    async def _name_profiles(self, keys: list[tuple[Any, ...]]) -> None:
+    async def _name_profiles(self, profiles: Iterable[Profile]) -> None:
         if len(self._profiles) > MOST_PROFILES:
             self._profiles.clear()
-        documents = {digest_of(document := document_of(key)): (key, document) for key in keys}
-        texts = [document.decode() for _, document in documents.values()]
-        for row in await self._connection.fetch(PROFILES, list(documents), texts):
-            self._profiles[documents[row["digest"]][0]] = row["id"]
+        by_digest = {profile.digest: profile for profile in profiles}
+        texts = [profile.document.decode() for profile in by_digest.values()]
+        for row in await self._connection.fetch(PROFILES, list(by_digest), texts):
+            self._profiles[by_digest[row["digest"]]] = row["id"]
 
     async def _meet(self, strangers: Sequence[Beat]) -> dict[bytes, Run]:
         columns = [

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from heartbeat.ingest.beat import Beat, check_beat, status_beat
 from heartbeat.ingest.marks import Marks
@@ -49,7 +50,7 @@ def _beat(chance: random.Random, number: int) -> Beat:
                 next_in_s=chance.choice([None, 2.0]),
                 site=chance.choice([None, "a"]),
             )
-            return v2_beat(said_v2, marks, 100)
+            return v2_beat(said_v2, msgspec.json.encode(said_v2), marks)
 
 
 async def state(connection: asyncpg.Connection) -> list[list[dict[str, Any]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
 from heartbeat.ingest.beat import Beat, legacy_beat
@@ -132,7 +133,7 @@ class TestAcrossMidnight:
 
     async def test_a_number_is_stored_once(self, dsn: str) -> None:
         said = V2Heartbeat(robot_id=ENROLLED, boot_id="boot-1", sequence=7)
-        before, after = (v2_beat(said, marks_of({}), 0) for _ in range(2))
+        before, after = (v2_beat(said, msgspec.json.encode(said), marks_of({})) for _ in range(2))
 
         first = self.at(before, MIDNIGHT - timedelta(seconds=1)), self.at(after, MIDNIGHT + timedelta(hours=5))
 
