@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator, Mapping
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,20 +91,32 @@ def _compact(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _tokens(job: "Job") -> list[str]:
-    return Path(job.tokens).read_text().split() if job.tokens else []
+@cache
+def _read(path: str) -> list[str]:
+    return Path(path).read_text().split()
 
 
-def _authorised(job: "Job", tokens: list[str], number: int) -> dict[str, str]:
-    return {"Authorization": f"Bearer {tokens[number]}"} if tokens else {}
+def tokens(job: "Job") -> list[str]:
+    """The robots' tokens, none if the job has none."""
+    return _read(job.tokens) if job.tokens else []
+
+
+def split_heartbeat(number: int) -> tuple[bytes, bytes]:
+    """What stands before and after the sequence number in a robot's heartbeat."""
+    before, after = _compact(heartbeat(number)).split(_SEQUENCE, 1)
+    return before, after
+
+
+def _authorised(known: list[str], number: int) -> dict[str, str]:
+    return {"Authorization": f"Bearer {known[number]}"} if known else {}
 
 
 def _single(path: str) -> "Requests":
     def requests(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
-        tokens = _tokens(job)
+        known = tokens(job)
         mine = []
         for number in range(connection, job.robots, job.connections):
-            whole = _post(path, _compact(heartbeat(number)), _authorised(job, tokens, number))
+            whole = _post(path, _compact(heartbeat(number)), _authorised(known, number))
             mine.append((number, *whole.split(_SEQUENCE, 1)))
         for sequence in count(int(_SEQUENCE) + job.first):
             text = b"%d" % sequence
@@ -115,7 +128,8 @@ def _single(path: str) -> "Requests":
 
 def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
     mine = [
-        (number, _post("/api/robot/status", _compact(legacy_heartbeat(number)), {"x-side": "new"}))
+        # Robots of their own: one that has a token may not speak without it.
+        (number, _post("/api/robot/status", _compact(legacy_heartbeat(number + 100_000)), {"x-side": "new"}))
         for number in range(connection, job.robots, job.connections)
     ]
     for sequence in count(job.first):
@@ -125,14 +139,14 @@ def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]
 
 def _batch(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
     """A backlog: `job.batch` heartbeats of one robot."""
-    tokens = _tokens(job)
+    known = tokens(job)
     numbers = list(range(connection, job.robots, job.connections))
     for sequence in count(int(_SEQUENCE) + job.first, job.batch):
         for number in numbers:
-            before, after = _compact(heartbeat(number)).split(_SEQUENCE, 1)
+            before, after = split_heartbeat(number)
             items = [before + b"%d" % (sequence + place) + after for place in range(job.batch)]
             body = b"[" + b",".join(items) + b"]"
-            yield _post("/api/v2/heartbeats", body, _authorised(job, tokens, number)), number, sequence, job.batch
+            yield _post("/api/v2/heartbeats", body, _authorised(known, number)), number, sequence, job.batch
 
 
 REQUESTS: "dict[str, Requests]" = {
@@ -141,4 +155,5 @@ REQUESTS: "dict[str, Requests]" = {
     "drf": _single("/heartbeat/"),
     "legacy": _legacy,
     "batch": _batch,
+    "websocket": _single("/ws/robot/"),
 }

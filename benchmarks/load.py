@@ -17,6 +17,9 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from benchmarks import bodies
+from benchmarks.load_ws import RobotOnASocket
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +37,8 @@ class Job(msgspec.Struct):
     """a file with one token a line, by robot"""
     per_second: float = 0
     batch: int = 1_000
+    reconnect: bool = False
+    """a connection for each request, as the server wants it"""
     acknowledged: str = ""
     """a file to write robot and sequence of each acknowledged heartbeat to"""
 
@@ -68,10 +73,16 @@ def measure(job: Job) -> Result:
     return msgspec.json.decode(done.stdout, type=Result)
 
 
+#: the bytes, which robot, which sequence number is its first, how many heartbeats it holds
+Request = tuple[bytes, int, int, int]
+Requests = Callable[[Job, int], Iterator[Request]]
+
+
 class Tally:
     """What came of a run."""
 
     def __init__(self) -> None:
+        self.opening: set[asyncio.Future[object]] = set()
         self.acknowledged = self.refused = self.failed = 0
         self.latencies = array("d")
         self.numbers = array("Q")
@@ -82,54 +93,42 @@ class Tally:
 class Robots(asyncio.Protocol):
     """One connection that carries the calls of some robots, one after the other."""
 
-    def __init__(self, tally: Tally, requests: Iterator[tuple[bytes, int, int, int]], pause: float) -> None:
+    def __init__(self, tally: Tally, requests: Iterator[Request], job: Job) -> None:
         self._tally = tally
         self._requests = requests
-        self._pause = pause
+        self._job = job
+        self._pause = job.connections / job.per_second if job.per_second else 0.0
+        self._due = 0.0
         self._data = b""
+        self._answered = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's callback."""
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._tally.open += 1
-        self._due = time.perf_counter()
+        if not self._due:
+            self._due = time.perf_counter()
         self._send()
 
     def _send(self) -> None:
         request, self._robot, self._sequence, self._count = next(self._requests)
+        self._answered = False
         self._sent = time.perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's callback: the answer, in one piece nearly always."""
-        if self._data:
-            data = self._data + data
+        data = self._data + data if self._data else data
         head = data.find(b"\r\n\r\n")
-        if head < 0:
-            self._data = data
-            return
-        place = (
-            data.lower().find(b"content-length: ", 0, head + 2)
-            if b"content-length: " not in data
-            else data.find(b"content-length: ")
-        )
-        length = int(data[place + 16 : data.find(b"\r", place)])
-        if len(data) < head + 4 + length:
+        place = data.find(b"ontent-length: ") if b"ontent-length: " in data else data.find(b"ontent-Length: ")
+        if head < 0 or len(data) < head + 4 + int(data[place + 15 : data.find(b"\r", place)]):
             self._data = data
             return
         self._data = b""
+        self._answered = True
         now = time.perf_counter()
-        tally = self._tally
-        tally.latencies.append(now - self._sent)
-        if data[9:12] in (b"200", b"201"):
-            tally.acknowledged += self._count
-            tally.numbers.append(self._robot)
-            tally.numbers.append(self._sequence)
-        else:
-            tally.refused += self._count
-            if tally.refused == self._count:
-                print(data[:600], file=sys.stderr)
-        if now >= tally.stop_at:
+        self._count_answer(data, now)
+        if now >= self._tally.stop_at or self._job.reconnect:
             self._transport.close()
         elif self._pause:
             self._due += self._pause
@@ -137,30 +136,55 @@ class Robots(asyncio.Protocol):
         else:
             self._send()
 
+    def _count_answer(self, data: bytes, now: float) -> None:
+        tally = self._tally
+        tally.latencies.append(now - self._sent)
+        if data[9:12] in (b"200", b"201"):
+            tally.acknowledged += self._count
+            tally.numbers.append(self._robot)
+            tally.numbers.append(self._sequence)
+            return
+        if not tally.refused:
+            print(data[:600].decode(errors="replace"), file=sys.stderr)
+        tally.refused += self._count
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio's callback."""
         self._tally.open -= 1
-        if time.perf_counter() < self._tally.stop_at:
+        if time.perf_counter() >= self._tally.stop_at:
+            return
+        if not self._answered:
             self._tally.failed += self._count
-
-
-Requests = Callable[[Job, int], Iterator[tuple[bytes, int, int, int]]]
+        if self._job.reconnect:
+            again = asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._job.port)
+            self._tally.opening.add(task := asyncio.ensure_future(again))
+            task.add_done_callback(self._tally.opening.discard)
 
 
 async def run(job: Job, requests: Requests) -> Result:
     """Open the connections, send until the time is over."""
     tally = Tally()
     loop = asyncio.get_running_loop()
+    made = [_connection(tally, job, requests, number) for number in range(job.connections)]
     began = time.perf_counter()
     tally.stop_at = began + job.seconds
-    pause = job.connections / job.per_second if job.per_second else 0.0
-    for number in range(job.connections):
-        await loop.create_connection(lambda n=number: Robots(tally, requests(job, n), pause), "127.0.0.1", job.port)
-    await asyncio.sleep(job.seconds)
-    while tally.open and time.perf_counter() < tally.stop_at + 10:
-        await asyncio.sleep(0.01)
-    seconds = time.perf_counter() - began
-    return result_of(tally, job, seconds)
+    for protocol in made:
+        await loop.create_connection(lambda one=protocol: one, "127.0.0.1", job.port)
+    await asyncio.sleep(tally.stop_at - time.perf_counter())
+    await _until(lambda: not tally.open, seconds=10)
+    return result_of(tally, job, time.perf_counter() - began)
+
+
+def _connection(tally: Tally, job: Job, requests: Requests, number: int) -> asyncio.Protocol:
+    if job.kind != "websocket":
+        return Robots(tally, requests(job, number), job)
+    return RobotOnASocket(tally, job, number)
+
+
+async def _until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.perf_counter() + seconds
+    while not holds() and time.perf_counter() < deadline:  # noqa: ASYNC110 - the end of a run, once
+        await asyncio.sleep(0.005)
 
 
 def result_of(tally: Tally, job: Job, seconds: float) -> Result:
@@ -184,10 +208,8 @@ def result_of(tally: Tally, job: Job, seconds: float) -> Result:
 
 def main() -> int:
     """One job from stdin."""
-    from benchmarks.bodies import REQUESTS
-
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
-    result = uvloop.run(run(job, REQUESTS[job.kind]))
+    result = uvloop.run(run(job, bodies.REQUESTS[job.kind]))
     sys.stdout.write(json.dumps(msgspec.to_builtins(result)))
     return 0
 

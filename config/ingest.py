@@ -16,6 +16,7 @@ from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
+from heartbeat.rules.pace import Pace
 from heartbeat.watching.hearing import PULSE_SECONDS
 from teleop.rules.reading import read_operation
 
@@ -26,7 +27,10 @@ _dsn = os.environ.get("DATABASE_URL", "postgres:///lekiwi")
 _packages = Path(os.environ.get("STATE_DIR", Path(__file__).resolve().parent.parent / "var")) / "packages"
 _database = Database(_dsn)
 _recorder = Recorder(_dsn, pulse_seconds=PULSE_SECONDS)
-_access = Access(_dsn)
+_access = Access(
+    _dsn,
+    pace=Pace(float(os.environ.get("ROBOT_CALLS_PER_SECOND") or 50), int(os.environ.get("ROBOT_CALLS_BURST") or 200)),
+)
 _calls = Calls(_recorder, _access)
 _offers = Offers(_database)
 application = Ingest(

@@ -19,7 +19,7 @@ _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
 
 
 def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
-    """A v2 heartbeat that came as `text`. Its identity is its run and number; without them, the request that brought it."""
+    """A v2 heartbeat that came as `text`. Its identity: its run and number, or else its request's."""
     who = identity_of(said.robot_id)
     shape = shape_of(said, text)
     network, base, teleop = said.network or _NO_NETWORK, said.base or _NO_BASE, said.teleop or _NO_TELEOP
