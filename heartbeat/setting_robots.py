@@ -86,7 +86,14 @@ def enter(rows: Sequence[Mapping[str, Any]], *, actor: str, now: datetime) -> En
         entered = Entered(sum(made), len(made) - sum(made))
         told = {"created": entered.created, "updated": entered.updated}
         settings = sorted(frozenset().union(*groups) - {"id"})
-        tell(actor, "enter_robots", f"entered {len(rows)} robots", **told, set=settings, robots=[r["id"] for r in rows])
+        tell(
+            actor,
+            "enter_robots",
+            f"entered {len(rows)} robot{'s' if len(rows) > 1 else ''}",
+            **told,
+            set=settings,
+            robots=[r["id"] for r in rows],
+        )
     log.info("robots.entered", by=actor, **told)
     return entered
 

@@ -12,8 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from heartbeat.api import robot_calls
-from heartbeat.api.examples import EXAMPLES
+from heartbeat.api import examples, robot_calls
 from heartbeat.api.problems import CONTENT_TYPE as PROBLEM_TYPE
 from heartbeat.api.queries import Query
 from heartbeat.api.versions import etag_of, is_current, not_modified, tagged
@@ -91,7 +90,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
             _say_what_may_be_left_out(operation, schemas)
     result["paths"] |= robot_calls.paths()
     schemas |= robot_calls.components(schemas)
-    add_examples(result, EXAMPLES)
+    examples.add(result, examples.read(examples.EXAMPLES))
     return result
 
 
@@ -101,19 +100,6 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
         for method, operation in methods.items():
             if method in METHODS:
                 yield path, method, operation
-
-
-def add_examples(document: dict[str, Any], examples: Mapping[str, Mapping[str, Any]]) -> None:
-    """Put examples in, by "METHOD path" and then "request" or a status. KeyError for what is not in the document."""
-    for place, parts in examples.items():
-        method, _, path = place.partition(" ")
-        operation = document["paths"][path][method.lower()]
-        for part, value in parts.items():
-            body = operation["requestBody"] if part == "request" else operation["responses"][part]
-            for media in (_JSON, _CSV, PROBLEM_TYPE, "text/plain"):
-                shown = value.get(media) if isinstance(value, dict) and _CSV in value else value
-                if media in body["content"] and shown is not None:
-                    body["content"][media]["examples"] = {"example": {"value": shown}}
 
 
 @functools.cache

@@ -19,6 +19,11 @@ from heartbeat.legacy_api.operation import ReadOperation, teleoperation_status
 from heartbeat.legacy_api.store import Store
 from heartbeat.rules.updates import UnreadableTime, Wish, latest, newest_first
 
+#: what the description of the contract says beside 200 and 422
+UNAVAILABLE: dict[int | str, dict[str, Any]] = {503: {"description": "The database cannot be asked now"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"description": "There is none"}}
+UNREADABLE: dict[int | str, dict[str, Any]] = {400: {"description": "The body, or `time_ago` in it, cannot be read"}}
+
 #: the site starts its recorder with the first call that needs it, and waits this long for the database
 FIRST_CONNECTION_SECONDS = 2.0
 
@@ -30,17 +35,20 @@ def create_application(calls: Calls, offers: Offers, store: Store, read_operatio
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
     add_handlers(app)
-    app.include_router(_robots_calls(calls, offers))
-    app.include_router(_rows(store))
-    app.include_router(_deployments(store))
-    app.include_router(_overview(calls, store, read_operation))
+    for router in (
+        _robots_calls(calls, offers),
+        _rows(store),
+        _deployments(store),
+        _overview(calls, store, read_operation),
+    ):
+        app.include_router(router, responses=UNAVAILABLE)
     return app
 
 
 def _robots_calls(calls: Calls, offers: Offers) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/api/robot/status")
+    @router.post("/api/robot/status", responses=UNREADABLE, response_model=dict[str, str])
     async def update_robot_status(status: RobotStatus, request: Request) -> Response:
         said = status.model_dump(exclude={"health"})
         size = int(request.headers.get("content-length") or 0)
@@ -50,7 +58,7 @@ def _robots_calls(calls: Calls, offers: Offers) -> APIRouter:
         await calls.recorder.record(beat)
         return TolerantJSONResponse({"status": "updated"})
 
-    @router.get("/api/check-update")
+    @router.get("/api/check-update", response_model=dict[str, Any])
     async def check_for_update(request: Request, robot_id: str, current_version: str, group: str = "all") -> Response:
         beat = check_beat(robot_id, current_version, group, _marks(request))
         if (refusal := await _refusal(calls, beat, request)) is not None:
@@ -68,7 +76,7 @@ def _rows(store: Store) -> APIRouter:
     async def list_robots() -> Response:
         return _json(f"[{','.join(await store.rows())}]")
 
-    @router.get("/api/robots/{robot_id}")
+    @router.get("/api/robots/{robot_id}", responses=NOT_FOUND)
     async def get_robot_status(robot_id: str) -> Response:
         row = await store.row(robot_id)
         if row is None:
@@ -88,7 +96,7 @@ def _deployments(store: Store) -> APIRouter:
             documents = [document for document in documents if document.get("target_group") == group]
         return TolerantJSONResponse(newest_first(documents)[:limit])
 
-    @router.get("/api/download/{deployment_id}")
+    @router.get("/api/download/{deployment_id}", responses=NOT_FOUND)
     async def download_package(deployment_id: str) -> FileResponse:
         try:
             path = await store.package(deployment_id)
@@ -98,7 +106,7 @@ def _deployments(store: Store) -> APIRouter:
             raise HTTPException(404, "Package file not found")
         return FileResponse(path, filename=f"{deployment_id}.tar.gz", media_type="application/gzip")
 
-    @router.post("/api/rollback")
+    @router.post("/api/rollback", responses=NOT_FOUND | UNREADABLE)
     async def rollback_deployment(request: RollbackRequest) -> dict[str, Any]:
         wish = Wish(request.deployment_id, request.version, request.time_ago)
         try:

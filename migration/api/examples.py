@@ -1,13 +1,14 @@
-"""x."""
+"""The migration's examples in the API's description."""
 
+from pathlib import Path
 from typing import Any
 
-from heartbeat.api.schema import add_examples
+from heartbeat.api import examples
 
-EXAMPLES: dict = {}
+EXAMPLES = Path(__file__).with_suffix(".json")
 
 
 def add(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """drf-spectacular's hook: adds the examples of the migration."""
-    add_examples(result, EXAMPLES)
+    """drf-spectacular's hook."""
+    examples.add(result, examples.read(EXAMPLES))
     return result

@@ -56,8 +56,8 @@ class ReasonRequest(serializers.Serializer):
 class ShiftSerializer(serializers.ModelSerializer):
     """A shift with its measured times."""
 
-    acknowledged_seconds = serializers.FloatField(read_only=True)
-    observed_seconds = serializers.FloatField(read_only=True)
+    acknowledged_seconds = serializers.FloatField(read_only=True, allow_null=True)
+    observed_seconds = serializers.FloatField(read_only=True, allow_null=True)
     waits_for = serializers.CharField(read_only=True)
 
     class Meta:

@@ -5,6 +5,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from heartbeat.api.schema import document, operations
 from migration import routing, voting
 from migration.models import AuditEntry, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
@@ -188,11 +189,22 @@ def test_a_personal_region_that_does_not_exist_is_not_found(canary):
     assert page_of(person()).get("/partials/moon/").status_code == 404
 
 
-def test_the_api_page_lists_what_the_api_offers():
-    html = page_of(person()).get("/api-docs/").content.decode()
+def test_the_api_page_shows_every_operation_schema_and_example_of_the_description():
+    response = page_of(person()).get("/api-docs/")
 
-    assert "/api/v2/migration/rollbacks" in html
-    assert "/api/v2/robots" in html
+    html = response.content.decode()
+    described = document()
+    shown = [
+        f'<b class="mono">{method.upper()}</b> <span class="mono">{path}' for path, method, _ in operations(described)
+    ]
+    shown += [f'id="schema-{name}"' for name in described["components"]["schemas"]]
+    assert [part for part in shown if part not in html] == []
+    assert "motor faults at site B" in html
+    assert "last_seen_after" in html
+    assert " style=" not in html
+    assert not re.search(r"<script(?![^>]*src=)", html)
+    linked = set(re.findall(r'href="#(schema-[^"]+)"', html))
+    assert linked <= set(re.findall(r'id="(schema-[^"]+)"', html))
 
 
 def test_every_page_forbids_inline_scripts_and_styles(canary):

@@ -1,11 +1,17 @@
 """The REST calls, as scripts and the autopilot make them."""
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from rest_framework.test import APIClient
 
+from heartbeat.api import examples
+from migration.api.examples import EXAMPLES
 from migration.models import PhaseRun, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
 from tests.builders import person
+from tests.heartbeat.api.conforming import outline
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
@@ -134,6 +140,50 @@ def test_metrics_tell_the_split_the_moves_and_both_systems(installation, lead):
     assert 'lekiwi_migration_rollbacks_total{state="observed",trigger="operator"} 1.0' in text
     assert "lekiwi_ingest_up" in text
     assert "django_http_requests_total_by_method_total" in text
+
+
+def test_the_examples_in_the_description_have_what_the_answers_have(installation, lead):
+    in_phase(installation, "canary_10")
+    calls = [
+        ("GET", "/api/v2/health", "200"),
+        ("POST", f"{API}/votes", "201"),
+        ("POST", f"{API}/advance", "409"),
+        ("GET", f"{API}/shifts", "200"),
+        ("GET", f"{API}/shifts/{{id}}", "200"),
+        ("POST", f"{API}/shifts/{{id}}/cancel", "200"),
+        ("POST", f"{API}/rollbacks", "201"),
+        ("GET", f"{API}/rollbacks", "200"),
+        ("GET", f"{API}/audit", "200"),
+    ]
+    known = examples.read(EXAMPLES)
+
+    assert outline(lead.get(API).json()) == outline(known[f"GET {API}"]["200"])
+    shift = waiting_shift(installation.file.read().version)
+    for method, path, status in calls:
+        example = known[f"{method} {path}"]
+        answer = lead.generic(method, path.replace("{id}", str(shift.pk)), *_json(example.get("request")))
+        assert str(answer.status_code) == status, (path, answer.content)
+        assert outline(answer.json()) == outline(example[status]), path
+
+
+def _json(body):
+    return () if body is None else (json.dumps(body), "application/json")
+
+
+def waiting_shift(version):
+    now = datetime.now(UTC)
+    return TrafficShift.objects.create(
+        based_on_version=version,
+        from_phase="canary_10",
+        to_phase="rollout_25",
+        from_percent=10,
+        to_percent=25,
+        state="requested",
+        requested_by="lead",
+        reason="all gates pass",
+        requested_at=now,
+        deadline_at=now + timedelta(seconds=30),
+    )
 
 
 def test_django_admin_shows_history_and_lets_nobody_change_it(installation, client, admin_user):
