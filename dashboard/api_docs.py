@@ -7,6 +7,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_GET
 
 from dashboard.access import signed_in
@@ -33,14 +35,15 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> dict[str
         "anchor": re.sub(r"\W+", "-", f"{method} {path}").strip("-"),
         "path": path,
         "method": method.upper(),
-        "description": operation.get("description", ""),
+        "description": _prose(operation.get("description", "")),
         "parameters": [_parameter(one) for one in operation.get("parameters", ())],
         "bodies": [part for name, body in bodies for part in _contents(name, body)],
     }
 
 
 def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
-    return {**parameter, "kind": _kind(parameter["schema"])}
+    said = _prose(parameter.get("description", ""))
+    return {**parameter, "kind": _kind(parameter["schema"]), "description": said}
 
 
 def _contents(name: str, body: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -69,11 +72,16 @@ def _schema(schema: Mapping[str, Any]) -> dict[str, Any]:
                 "kind": _kind(member),
                 "schema": _named(member),
                 "needed": name in needed,
-                "description": member.get("description", ""),
+                "description": _prose(member.get("description", "")),
             }
             for name, member in schema.get("properties", {}).items()
         ],
     }
+
+
+def _prose(text: str) -> SafeString:
+    """What Markdown sets between backticks, as code; everything else as it stands."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
 
 
 def _text(example: Any) -> str:

@@ -29,15 +29,19 @@ TYPES = (V2Heartbeat, Accepted, Items, Enrolment, Enrolled)
 _SOCKET = """A persistent connection: heartbeats up; acknowledgements and commands down. The robot's token stands in the
 `Authorization` header of the handshake, or the answer is 401 or 403. Every frame is a JSON text.
 
-| direction | frame | meaning |
-| --- | --- | --- |
-| up | a heartbeat as in `POST /api/v2/heartbeat`, with `boot_id` and `sequence` | |
-| up | `{"type":"command_result","id","ok","detail"}` | a command was carried out, or not |
-| down | `{"type":"hello","robot_id","server_time"}` | the first frame |
-| down | `{"type":"ack","boot_id","sequences":[…],"received_at"}` | these are committed |
-| down | `{"type":"refused","sequence","status":422,"errors":[{"field","reason"}]}` | never send this one again |
-| down | `{"type":"retry","sequences":[…],"retry_after_s"}` | they could not be stored now: send them again then |
-| down | `{"type":"command","id","name","arguments"}` | do this |
+Up, a heartbeat: as in `POST /api/v2/heartbeat`, with `boot_id` and `sequence`.
+
+Up, a command was carried out, or not: `{"type":"command_result","id","ok","detail"}`
+
+Down, the first frame: `{"type":"hello","robot_id","server_time"}`
+
+Down, these are committed: `{"type":"ack","boot_id","sequences":[…],"received_at"}`
+
+Down, never send this one again: `{"type":"refused","sequence","status":422,"errors":[{"field","reason"}]}`
+
+Down, they could not be stored now, send them again then: `{"type":"retry","sequences":[…],"retry_after_s"}`
+
+Down, do this: `{"type":"command","id","name","arguments"}`
 
 Closed with 4401 when the token is revoked. A newer connection of the same robot is simply added.
 An open socket that says nothing is silent: only heartbeats count."""

@@ -14,6 +14,7 @@ from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
 from teleop.rules.reading import read_operation
 from tests.heartbeat.api.conforming import conform, labels, loaded
+from tests.heartbeat.conftest import marks
 from tests.heartbeat.running import ingest
 
 
@@ -43,6 +44,6 @@ def test_the_legacy_contract_is_answered_as_it_is_described(
     legacy: schemathesis.BaseSchema, address: str, label: str
 ) -> None:
     def ask(case: schemathesis.Case) -> None:
-        case.call_and_validate(base_url=address)
+        case.call_and_validate(base_url=address, headers=marks())
 
     conform(legacy, label, ask)
