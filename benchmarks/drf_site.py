@@ -17,6 +17,7 @@ settings.configure(
     DATABASES={"default": dj_database_url.config(env="DATABASE_URL", conn_max_age=None)},
     INSTALLED_APPS=["rest_framework"],
     ROOT_URLCONF=__name__,
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
     USE_TZ=True,
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [],

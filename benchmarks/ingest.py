@@ -243,9 +243,9 @@ def _figures(rounds: dict[str, list[tuple[Result, float]]], rates: dict[str, flo
     names = {"v2": "single", "websocket": "websocket"}
     figures: dict[str, Any] = {f"{names.get(kind, kind)}_per_s": round(rate) for kind, rate in rates.items()}
     for kind, key in (("v2", "ratio_to_drf"), ("legacy", "legacy_ratio_to_drf"), ("batch", "batch_ratio_to_drf")):
-        if kind in rates and "drf" in rates:
+        if kind in rates and rates.get("drf"):
             figures[key] = round(rates[kind] / rates["drf"], 1)
-    if "v2" in rates and "noop" in rates:
+    if "v2" in rates and rates.get("noop"):
         figures["ratio_to_noop"] = round(rates["v2"] / rates["noop"], 2)
     if "v2" in rounds:
         figures["cpu_s_per_million"] = round(_cpu_per_million(rounds["v2"]), 1)

@@ -14,6 +14,7 @@ from heartbeat.ingest.answers import Answer, Headers, invalid, problem, v2_refus
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.marks import Marks
+from heartbeat.ingest.recorder import Outcome
 from heartbeat.ingest.refusal import too_fast
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.metrics import REJECTED
@@ -21,7 +22,7 @@ from heartbeat.metrics import REJECTED
 MOST_HEARTBEATS = 10_000
 LONGEST_BODY_BYTES = 32 * 2**20
 #: what shares a commit: more would keep the others waiting
-CHUNK = 1_000
+CHUNK = 500
 
 _items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
@@ -74,24 +75,33 @@ class Batches:
             items = _items(headers, body)
         except schema.Invalid as error:
             return invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}])
-        beats, results = _judged(items, admitted, marks)
         try:
-            await self._commit(beats, results)
+            results = await self._store(items, admitted, marks)
         except Unavailable as error:
             return v2_refusal(error)
         counts = Counter(one.status for one in results)
         return Answer(200, _encode(Items(counts["accepted"], counts["duplicate"], counts["refused"], results)))
 
-    async def _commit(self, beats: dict[int, Beat], results: list[Item]) -> None:
-        places = list(beats)
-        chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
-        commits = [self._calls.recorder.record_all([beats[place] for place in chunk]) for chunk in chunks]
-        for chunk, outcomes in zip(chunks, await asyncio.gather(*commits), strict=True):
-            for place, outcome in zip(chunk, outcomes, strict=True):
+    async def _store(self, items: Sequence[bytes], admitted: Admitted, marks: Marks) -> list[Item]:
+        """Chunk by chunk, so that reading thousands keeps nobody else waiting."""
+        chunks = []
+        for start in range(0, len(items), CHUNK):
+            results, beats = _judged(items[start : start + CHUNK], admitted, marks)
+            chunks.append((results, list(beats), asyncio.ensure_future(self._commit(list(beats.values())))))
+            await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*[commit for _, _, commit in chunks], return_exceptions=True)
+        for (results, places, _), stored in zip(chunks, outcomes, strict=True):
+            if isinstance(stored, BaseException):
+                raise stored
+            for place, outcome in zip(places, stored, strict=True):
                 if isinstance(outcome, NotRecorded):
                     results[place] = _refused("", str(outcome))
                 elif outcome.duplicate:
                     results[place] = _DUPLICATE
+        return [result for results, _, _ in chunks for result in results]
+
+    async def _commit(self, beats: Sequence[Beat]) -> Sequence[Outcome | NotRecorded]:
+        return await self._calls.recorder.record_backlog(beats) if beats else ()
 
 
 def _refused(field: str, reason: str) -> Item:
@@ -117,8 +127,8 @@ def _items(headers: Headers, body: bytes) -> list[bytes]:
     return items
 
 
-def _judged(items: Sequence[bytes], admitted: Admitted, marks: Marks) -> tuple[dict[int, Beat], list[Item]]:
-    """The beats of the valid ones by their place, and a result for each: accepted, unless the commit says otherwise."""
+def _judged(items: Sequence[bytes], admitted: Admitted, marks: Marks) -> tuple[list[Item], dict[int, Beat]]:
+    """A result for each (accepted, unless the commit says otherwise), and the beats of the valid ones by place."""
     beats: dict[int, Beat] = {}
     results: list[Item] = []
     for place, item in enumerate(items):
@@ -136,4 +146,4 @@ def _judged(items: Sequence[bytes], admitted: Admitted, marks: Marks) -> tuple[d
             continue
         beats[place] = beat
         results.append(_ACCEPTED)
-    return beats, results
+    return results, beats

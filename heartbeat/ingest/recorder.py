@@ -32,11 +32,15 @@ from heartbeat.watching.hearing import say_hearing
 log = structlog.get_logger(__name__)
 
 MOST_ROWS_PER_COMMIT = 1_000
+#: a backlog's share: what comes beside it waits 20 ms longer
+MOST_ROWS_OF_BACKLOGS = 1_000
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
 #: the door gives each try 1 s
 COMMIT_TIMEOUT_SECONDS = 0.7
+#: and a batch 5 s
+BACKLOG_PATIENCE_SECONDS = 4.0
 CONNECT_TIMEOUT_SECONDS = 2.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
@@ -58,12 +62,12 @@ Done = Callable[[Sequence[Outcome | NotRecorded] | Unavailable], None]
 
 
 class _Waiting(NamedTuple):
-    """Beats that came together, their size in bytes, whom to tell, and since when they wait."""
+    """Beats that came together, their size in bytes, whom to tell, and until when somebody listens."""
 
     beats: Sequence[Beat]
     size: int
     done: Done
-    since: float
+    until: float
 
 
 @dataclass(slots=True)
@@ -96,7 +100,9 @@ class Recorder:
         self._commit_timeout_seconds = commit_timeout_seconds
         self._application_name = application_name
         self._pulse_seconds = pulse_seconds
+        #: robots that wait for an answer, and backlogs, of which each commit takes a few
         self._queue: deque[_Waiting] = deque()
+        self._backlogs: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
@@ -149,11 +155,23 @@ class Recorder:
         self.submit(beats, sum(beat.size for beat in beats), _resolving(future))
         return await future
 
+    async def record_backlog(self, beats: Sequence[Beat]) -> Sequence[Outcome | NotRecorded]:
+        """The same for what nobody waits for by the second: it takes no heartbeat's place in a commit."""
+        future: asyncio.Future[Sequence[Outcome | NotRecorded]] = asyncio.get_running_loop().create_future()
+        size = sum(beat.size for beat in beats)
+        self._enter(self._backlogs, beats, size, _resolving(future), BACKLOG_PATIENCE_SECONDS)
+        return await future
+
     def submit(self, beats: Sequence[Beat], size: int, done: Done) -> None:
         """Put beats of together `size` bytes into the queue; they share a commit. Stamps their `received_at`.
 
         `done` is told after the commit, or at once when the queue is full or there is no database.
         """
+        self._enter(self._queue, beats, size, done, self._commit_timeout_seconds)
+
+    def _enter(
+        self, queue: deque[_Waiting], beats: Sequence[Beat], size: int, done: Done, patience_seconds: float
+    ) -> None:
         if not self.available:
             self._refuse(beats, done, _unavailable("the database cannot be reached"))
             return
@@ -162,7 +180,7 @@ class Recorder:
             return
         for beat in beats:
             beat.received_at = beat.at = self._stamp()
-        self._queue.append(_Waiting(beats, size, done, time.monotonic()))
+        queue.append(_Waiting(beats, size, done, time.monotonic() + patience_seconds))
         self._queued_bytes += size
         self._drained.clear()
         self._wake.set()
@@ -248,7 +266,8 @@ class Recorder:
         now = time.monotonic()
         if self._pulse_seconds is None or now - pulsed < self._pulse_seconds:
             return pulsed
-        waiting = self._queue[0].beats[0].received_at if self._queue else None
+        firsts = [queue[0].beats[0].received_at for queue in (self._queue, self._backlogs) if queue]
+        waiting = min(filter(None, firsts), default=None)
         async with asyncio.timeout(self._commit_timeout_seconds):
             await say_hearing(connection, waiting or datetime.now(UTC))
         return now
@@ -261,19 +280,21 @@ class Recorder:
             log.warning(event, reason=reason)
 
     def _take(self) -> list[_Waiting]:
-        """What waits, up to the bounds; what waited so long that nobody listens any more is refused."""
+        """What waits, up to the bounds, and some of a backlog; what nobody waits for any more is refused."""
         batch: list[_Waiting] = []
-        rows = size = 0
-        too_old = time.monotonic() - self._commit_timeout_seconds
-        while self._queue and rows < MOST_ROWS_PER_COMMIT and size < MOST_BYTES_PER_COMMIT:
-            waiting = self._queue.popleft()
-            self._queued_bytes -= waiting.size
-            if waiting.since < too_old:
-                self._refuse(waiting.beats, waiting.done, _unavailable("the database is too slow"))
-                continue
-            size += waiting.size
-            rows += len(waiting.beats)
-            batch.append(waiting)
+        size = 0
+        now = time.monotonic()
+        for queue, most_rows in ((self._queue, MOST_ROWS_PER_COMMIT), (self._backlogs, MOST_ROWS_OF_BACKLOGS)):
+            rows = 0
+            while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
+                waiting = queue.popleft()
+                self._queued_bytes -= waiting.size
+                if waiting.until < now:
+                    self._refuse(waiting.beats, waiting.done, _unavailable("the database is too slow"))
+                    continue
+                size += waiting.size
+                rows += len(waiting.beats)
+                batch.append(waiting)
         return batch
 
     async def _commit_or_lose(self, writer: Writer, batch: list[_Waiting]) -> None:
@@ -333,8 +354,8 @@ class Recorder:
         result.duplicates |= written.duplicates
 
     def _fail_queued(self) -> None:
-        while self._queue:
-            waiting = self._queue.popleft()
+        while self._queue or self._backlogs:
+            waiting = (self._queue or self._backlogs).popleft()
             self._refuse(waiting.beats, waiting.done, _unavailable("the database cannot be reached"))
         self._queued_bytes = 0
 
