@@ -1,17 +1,14 @@
-"""The fleet as the picture and its table show it: one line per robot, in bucket order."""
+"""The fleet as the picture and the tables show it: a line per robot, and what is different between two moments."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from django.conf import settings
-
-from heartbeat.models import Robot
-from heartbeat.rules.liveness import Liveness, liveness
-from teleop.rules.reading import Host, OperationReport, read_operation
+from heartbeat.rules.liveness import Liveness
+from teleop.rules.reading import Host, OperationReport
 
 
 class Mark(StrEnum):
@@ -20,73 +17,95 @@ class Mark(StrEnum):
     SILENT = "silent"
     FAILED = "failed"
     LATE = "late"
+    NEVER = "never"
     DRIVEN = "driven"
     ONLINE = "online"
 
 
-#: the letter that stands for each mark, owner and so on in the live feed: a fleet is then a short string
-LETTERS: Mapping[str, str] = {
-    Mark.SILENT: "s",
-    Mark.FAILED: "f",
-    Mark.LATE: "l",
-    Mark.DRIVEN: "d",
-    Mark.ONLINE: "o",
-    "new": "n",
-    "legacy": "l",
-    "": "-",
-}
+class Line(NamedTuple):
+    """One robot as it travels to a page: a column of the feed for each field.
 
-_FIELDS = (
-    "robot_id",
-    "kind",
-    "site",
-    "bucket",
-    "status",
-    "last_seen_at",
-    "expected_interval_seconds",
-    "interval_seconds",
-    "last_side",
-    "health",
-    "payload",
-    "last_v2_at",
-    "last_status_at",
-)
+    `owner` is who owned its latest call as the door said it, "" when it did not come through the door. `silent_since`
+    is told only of a robot that is not online: the others are heard all the time, which no page needs to be told.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One robot. `owner` is who owned its latest call as the door said it, "" when it did not come through the door."""
-
-    robot_id: str
+    id: str
     kind: str
     site: str
     bucket: int | None
-    mark: Mark
+    every: float
+    mark: str
+    liveness: str
+    silent_since: int | None
     owner: str
     status: str
     operation: str
-    silent_seconds: float
+    version: str
+    battery: int | None
 
 
-@dataclass(frozen=True, slots=True)
+#: what the summary counts
+COUNTED = ("mark", "liveness", "owner", "kind", "status", "operation")
+
+
+@dataclass(frozen=True)
 class Fleet:
-    """All robots, and counts of the same lines."""
+    """All robots at one moment, in an order that does not change: who comes later stands later."""
 
-    lines: Sequence[Line]
+    at: str
+    lines: tuple[Line, ...]
 
-    def counted(self, column: str) -> dict[str, int]:
-        """How many lines have each value of `column`, most frequent first."""
-        return dict(Counter(str(getattr(line, column)) for line in self.lines).most_common())
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """How many robots there are, and how many have each value of what can be counted."""
+        columns = list(zip(*self.lines, strict=True)) or [()] * len(Line._fields)
+        counted = {name: dict(Counter(columns[Line._fields.index(name)]).most_common()) for name in COUNTED}
+        without_bucket = sum(1 for line in self.lines if line.bucket is None)
+        return {"robots": len(self.lines), "without_bucket": without_bucket, **counted}
+
+    def whole(self) -> dict[str, Any]:
+        """`summary`, and `columns`: a list of values for each field of a line."""
+        columns = list(zip(*self.lines, strict=True)) or [()] * len(Line._fields)
+        return {"summary": self.summary, "columns": dict(zip(Line._fields, columns, strict=True))}
+
+    def change(self, before: "Fleet") -> dict[str, Any] | None:
+        """`summary` where it is different, `changed`: by field the new values, each with the places that have it, as
+        distances from the place before; `added`: columns of the robots that are new. None when one has left."""
+        kept = len(before.lines)
+        if len(self.lines) < kept:
+            return None
+        found: dict[str, Any] = {}
+        if summary := {name: value for name, value in self.summary.items() if before.summary[name] != value}:
+            found["summary"] = summary
+        if changed := _differences(before.lines, self.lines[:kept]):
+            found["changed"] = changed
+        if added := list(zip(*self.lines[kept:], strict=True)):
+            found["added"] = dict(zip(Line._fields, added, strict=True))
+        return found
 
 
-def fleet(now: datetime) -> Fleet:
-    """Read every robot. Those without a bucket come last, as they are on the default side."""
-    rows = Robot.objects.exclude(last_seen_at=None).order_by("bucket", "robot_id").values_list(*_FIELDS)
-    return Fleet(tuple(_line(dict(zip(_FIELDS, row, strict=True)), now) for row in rows.iterator(chunk_size=2000)))
+def _differences(before: Sequence[Line], now: Sequence[Line]) -> dict[str, list[tuple[Any, list[int]]]]:
+    places = [place for place, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new and old != new]
+    found = {}
+    for column, name in enumerate(Line._fields):
+        by_value: dict[Any, list[int]] = {}
+        for place in places:
+            value = now[place][column]
+            if before[place][column] != value:
+                by_value.setdefault(value, []).append(place)
+        if by_value:
+            found[name] = [(value, _distances(own)) for value, own in by_value.items()]
+    return found
+
+
+def _distances(places: Sequence[int]) -> list[int]:
+    return [place - earlier for place, earlier in zip(places, [0, *places], strict=False)]
 
 
 def mark_of(alive: Liveness, status: str, operated: bool | None) -> Mark:
     """Silence is worse than a reported failure, that is worse than being late; else, whether somebody drives."""
+    if alive is Liveness.NEVER:
+        return Mark.NEVER
     if alive is Liveness.OFFLINE:
         return Mark.SILENT
     if status == "failed":
@@ -102,44 +121,3 @@ def operation_words(report: OperationReport) -> str:
         return "driven" if report.operated else "not driven"
     host = {Host.UP: "host up", Host.DOWN: "host down"}.get(report.host)
     return f"{host}, driver unknown" if host == "host up" else host or ""
-
-
-def columns(lines: Iterable[Line]) -> dict[str, dict[str, Any]]:
-    """The lines as columns for the page: `robots` rarely changes, `marks` does, so they travel apart."""
-    lines = list(lines)
-    operations = sorted({line.operation for line in lines})
-    statuses = sorted({line.status for line in lines})
-    return {
-        "robots": {
-            "id": [line.robot_id for line in lines],
-            "kind": [line.kind for line in lines],
-            "site": [line.site for line in lines],
-            "bucket": [line.bucket for line in lines],
-        },
-        "marks": {
-            "mark": "".join(LETTERS[line.mark] for line in lines),
-            "owner": "".join(LETTERS[line.owner] for line in lines),
-            "statuses": statuses,
-            "status": [statuses.index(line.status) for line in lines],
-            "operations": operations,
-            "operation": [operations.index(line.operation) for line in lines],
-            "silent": [int(line.silent_seconds) for line in lines],
-        },
-    }
-
-
-def _line(row: dict[str, Any], now: datetime) -> Line:
-    interval = row["expected_interval_seconds"] or row["interval_seconds"] or settings.ROBOT_INTERVAL_SECONDS
-    newest_is_v2 = row["last_v2_at"] is not None and row["last_v2_at"] == row["last_status_at"]
-    report = read_operation(row["health"], row["payload"] if newest_is_v2 else None)
-    return Line(
-        robot_id=row["robot_id"],
-        kind=row["kind"],
-        site=row["site"],
-        bucket=row["bucket"],
-        mark=mark_of(liveness(row["last_seen_at"], interval, now), row["status"], report.operated),
-        owner=row["last_side"],
-        status=row["status"],
-        operation=operation_words(report),
-        silent_seconds=max(0.0, (now - row["last_seen_at"]).total_seconds()),
-    )

@@ -1,5 +1,6 @@
 """The shared regions of the page: rendered once for everybody, each from the template with its name."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log10
 from typing import Any
@@ -9,7 +10,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from dashboard import presentation
 from dashboard.evidence import evidence_lines
-from dashboard.fleet import Mark, columns
+from dashboard.fleet import Mark
 from dashboard.snapshot import Snapshot
 from migration.rules.gates import ERROR_LIMIT, SLOW_MILLISECONDS
 from migration.rules.gates import mirror as mirror_rule
@@ -38,6 +39,9 @@ REGIONS = (
     "last-rollback",
 )
 
+#: those that every page has, and the parts of the data that go with them
+BAR_REGIONS = ("bar-phase", "bar-split", "bar-alert", "unguarded-words")
+
 #: what we ask of ourselves; the phase's budget is what an operator is promised
 OUR_ROLLBACK_SECONDS = 1.0
 
@@ -49,6 +53,7 @@ _CHIPS = (
     (Mark.LATE, "warn"),
     (Mark.SILENT, "bad silent"),
     (Mark.FAILED, "bad"),
+    (Mark.NEVER, "none"),
 )
 
 
@@ -62,12 +67,9 @@ class Screen:
 
 
 def screen(snapshot: Snapshot) -> Screen:
-    """Render every shared region."""
-    context = context_of(snapshot)
-    html = {region: _render(region, context) for region in REGIONS}
-    state = snapshot.status
+    """Render every shared region of the overview."""
+    state, html = snapshot.status, _rendered(REGIONS, snapshot)
     data = {
-        **columns(snapshot.fleet.lines),
         "series": state["series"],
         "limits": {"error_percent": 100 * ERROR_LIMIT, "p99_ms": SLOW_MILLISECONDS},
         "worst": state["worst"],
@@ -75,6 +77,18 @@ def screen(snapshot: Snapshot) -> Screen:
         "signatures": signatures(state),
     }
     return Screen(at=snapshot.at.isoformat(), html=html, data=data)
+
+
+def bar(snapshot: Snapshot) -> Screen:
+    """Render what every page has: the bar and the worst banner."""
+    state = snapshot.status
+    data = {"worst": state["worst"], "signatures": {"rollback": signatures(state)["rollback"]}}
+    return Screen(at=snapshot.at.isoformat(), html=_rendered(BAR_REGIONS, snapshot), data=data)
+
+
+def _rendered(regions: Sequence[str], snapshot: Snapshot) -> dict[str, str]:
+    context = context_of(snapshot)
+    return {region: _render(region, context) for region in regions}
 
 
 def _render(region: str, context: dict[str, Any]) -> SafeString:
@@ -98,7 +112,7 @@ def signatures(state: dict[str, Any]) -> dict[str, Any]:
 def context_of(snapshot: Snapshot) -> dict[str, Any]:
     """The status with what the templates need beside it, so that they hold no number and no decision."""
     state, now, robots = snapshot.status, snapshot.at, snapshot.fleet
-    phase, owners, marks = state["phase"], robots.counted("owner"), robots.counted("mark")
+    phase, owners, marks = state["phase"], robots["owner"], robots["mark"]
     gates = [_gate(gate) for gate in state["gates"]]
     return {
         **state,
@@ -106,14 +120,14 @@ def context_of(snapshot: Snapshot) -> dict[str, Any]:
         "phase_progress": presentation.progress(phase["elapsed_seconds"], phase["duration_seconds"]),
         "ruler": _ruler(state),
         "alarm": _alarm(state),
-        "robots": len(robots.lines),
+        "robots": robots["robots"],
         "on_new": owners.get("new", 0),
         "on_legacy": owners.get("legacy", 0),
         "unmarked": owners.get("", 0),
-        "kinds": robots.counted("kind"),
-        "statuses": {status or "none reported": number for status, number in robots.counted("status").items()},
-        "operations": {word or "nothing reported": number for word, number in robots.counted("operation").items()},
-        "without_bucket": sum(1 for line in robots.lines if line.bucket is None),
+        "kinds": robots["kind"],
+        "statuses": {status or "none reported": number for status, number in robots["status"].items()},
+        "operations": {word or "nothing reported": number for word, number in robots["operation"].items()},
+        "without_bucket": robots["without_bucket"],
         "chips": [{"mark": mark, "look": look, "count": marks.get(mark, 0)} for mark, look in _CHIPS],
         "gates": gates,
         "gates_open": sum(1 for gate in gates if gate["verdict"] in ("pass", "waived")),

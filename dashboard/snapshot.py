@@ -1,4 +1,4 @@
-"""What the page knows at one moment: the migration and the fleet, read once for everybody who watches."""
+"""What the overview knows at one moment: the migration, and the fleet in numbers; read once for all who watch."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,20 +6,20 @@ from typing import Any
 
 from django.utils import timezone
 
-from dashboard.fleet import Fleet, fleet
+from dashboard.tracking import tracker
 from migration.status import status
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The figures of one moment. `status` is the mapping of `migration.status.status`."""
+    """The figures of one moment. `status` is the mapping of `migration.status.status`, `fleet` a fleet's summary."""
 
     at: datetime
     status: dict[str, Any]
-    fleet: Fleet
+    fleet: dict[str, Any]
 
 
 def take() -> Snapshot:
     """Read everything now. Raises what the database raises."""
     now = timezone.now()
-    return Snapshot(at=now, status=status(now), fleet=fleet(now))
+    return Snapshot(at=now, status=status(now), fleet=tracker.look(now).summary)

@@ -1,4 +1,4 @@
-"""The page, its frames and its forms."""
+"""The pages, their frames and their forms."""
 
 from django.urls import path
 
@@ -9,7 +9,9 @@ app_name = "dashboard"
 
 urlpatterns = [
     path("", views.overview, name="overview"),
-    path("partials/overview/", views.overview_frame, name="overview-frame"),
+    path("fleet/", views.fleet, name="fleet"),
+    path("robots/<path:robot_id>/", views.robot, name="robot"),
+    path("frames/<path:view>/", views.frame, name="frame"),
     path("partials/<slug:region>/", views.personal_region, name="personal-region"),
     path("phase-advances/", views.phase_advances, name="phase-advances"),
     path("shifts/<int:shift_id>/cancellations/", views.shift_cancellations, name="shift-cancellations"),

@@ -7,19 +7,43 @@ from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import needs, signed_in, signed_in_script
 from dashboard.forms import ReasonForm, RollbackForm, VoteForm
 from dashboard.frames import latest
-from dashboard.partials import screen
+from dashboard.partials import Screen, bar, screen
 from dashboard.personal import PERSONAL, personal_context, template_of
 from dashboard.presentation import asked_percent, measured_seconds
-from dashboard.snapshot import take
+from dashboard.robot import RobotViews
+from dashboard.snapshot import Snapshot, take
 from migration import advancing, latching, recording, rolling_back, shifting, voting
 from migration.actors import Actor
 from migration.errors import Refused
 from migration.rules.phases import phase_of
+
+#: what stands on the page of all robots: words with their looks, filters, columns
+FLEET_PAGE = {
+    "livenesses": [("online", "ok"), ("late", "warn"), ("offline", "bad silent"), ("never", "none")],
+    "owners": ["new", "legacy"],
+    "filters": [(name, name.capitalize()) for name in ("kind", "site", "liveness", "owner", "status")],
+    "columns": [
+        ("id", "Robot", ""),
+        ("kind", "Kind", ""),
+        ("site", "Site", ""),
+        ("liveness", "Liveness", ""),
+        ("status", "Status", ""),
+        ("operation", "Reports of its operation", ""),
+        ("owner", "Owner", ""),
+        ("bucket", "Where", ""),
+        ("version", "Version", ""),
+        ("battery", "Battery", "num"),
+        ("heard", "Last heard", "num"),
+    ],
+}
+#: of this process, for pages that are asked for whole
+robots = RobotViews()
 
 
 @require_GET
@@ -28,23 +52,44 @@ from migration.rules.phases import phase_of
 def overview(request: HttpRequest) -> HttpResponse:
     """The live page, complete without a script: what is true when it is asked for."""
     snapshot = take()
-    shown = screen(snapshot)
-    context = {
-        **personal_context(request, snapshot.status),
-        "page": "overview",
-        "at": shown.at,
-        "regions": shown.html,
-        "data": shown.data,
-    }
-    return render(request, "dashboard/overview.html", context)
+    context = _context(request, snapshot, screen(snapshot), "migration", "fleet")
+    return render(request, "dashboard/overview.html", {**context, "page": "overview"})
+
+
+@require_GET
+@never_cache
+@signed_in
+def fleet(request: HttpRequest) -> HttpResponse:
+    """Every robot in one table that can be filtered; the rows come with the live view."""
+    snapshot = take()
+    context = _context(request, snapshot, bar(snapshot), "migration/bar", "fleet")
+    return render(request, "dashboard/fleet.html", {**context, **FLEET_PAGE, "page": "fleet", "fleet": snapshot.fleet})
+
+
+@require_GET
+@never_cache
+@signed_in
+def robot(request: HttpRequest, robot_id: str) -> HttpResponse:
+    """One robot. 404 with the same page when none is known by this id: it may be heard while somebody waits for it."""
+    view = f"robot/{robot_id}"
+    if not robots.knows(view):
+        raise Http404("no robot has such an id")
+    snapshot, state = take(), robots.look([view])[view]
+    context = _context(request, snapshot, bar(snapshot), "migration/bar", view)
+    context |= {"page": "robot", "robot_id": robot_id, "regions": {**context["regions"], **state.groups["html"]}}
+    is_known = state.groups["data"]["known"]
+    return render(request, "dashboard/robot.html", context, status=200 if is_known else 404)
 
 
 @require_GET
 @never_cache
 @signed_in_script
-def overview_frame(request: HttpRequest) -> HttpResponse:
-    """The same frame that a new socket gets, for pages whose socket is down."""
-    return HttpResponse(latest.frame(), content_type="application/json")
+@gzip_page
+def frame(request: HttpRequest, view: str) -> HttpResponse:
+    """The same whole that a new socket gets of a view, for pages whose socket is down."""
+    if not latest.knows(view):
+        raise Http404(f"there is no view {view}")
+    return HttpResponse(latest.frame(view).text, content_type="application/json")
 
 
 @require_GET
@@ -138,6 +183,12 @@ def latch_releases(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         return _refused(request, "latch", refused)
     return _done(request, "latch", f"The latch is released. Asked: route {version}.")
+
+
+def _context(request: HttpRequest, snapshot: Snapshot, shown: Screen, *views: str) -> dict[str, Any]:
+    """What every live page needs: this person's buttons, the regions as they are now, and the views that renew them."""
+    personal = personal_context(request, snapshot.status)
+    return {**personal, "at": shown.at, "regions": shown.html, "data": shown.data, "views": views}
 
 
 def _done(request: HttpRequest, region: str, sentence: str) -> HttpResponse:

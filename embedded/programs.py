@@ -187,7 +187,8 @@ class Programs:
         legacy += ["--packages", str(self.layout.state / "legacy" / "packages")]
         site = ["-m", "daphne", "-v", "0", "-b", LOOPBACK, "-p", self._port("SITE_PORT"), "--no-server-name"]
         live = ["-m", "uvicorn", "config.live:application", "--host", LOOPBACK, "--port", self._port("LIVE_PORT")]
-        live += ["--ws-per-message-deflate", "false", "--ws-max-size", "65536", "--no-access-log"]
+        live += ["--ws", "dashboard.live.protocol:BrowserSocket", "--ws-per-message-deflate", "false"]
+        live += ["--ws-max-size", "65536", "--no-access-log", "--log-level", "warning", "--backlog", "4096"]
         return [
             self._python("legacy", legacy, "LEGACY_PORT", answers(self.layout.ports["LEGACY_PORT"], "/api/robots")),
             self._python("site", [*site, "config.asgi:application"], "SITE_PORT"),

@@ -6,6 +6,8 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission, User
 
 from migration.management.commands.demo_users import APPS, PERMISSIONS
+from heartbeat.models import Robot
+from heartbeat.rules.identity import bucket_of, key_of
 from migration.models import PhaseRun, TrafficSample
 from migration.rules.voting import Role
 from migration.traffic import nothing
@@ -47,3 +49,11 @@ def sample(at: datetime, **counts: Any) -> TrafficSample:
 def seconds(number: float) -> timedelta:
     """For readable times."""
     return timedelta(seconds=number)
+
+
+def heard_robot(robot_id: str = "Lekiwi_1", **changes: Any) -> Robot:
+    """A robot that was heard just now."""
+    at = datetime.now(UTC)
+    given = {"first_seen_at": at, "last_seen_at": at, "last_status_at": at, "status": "idle", "protocol": "v2"}
+    given |= {"last_role": "owner", "last_side": "new", "bucket": bucket_of(robot_id), "kind_by_id": "lekiwi"}
+    return Robot.objects.create(key=key_of(robot_id), robot_id=robot_id, **{**given, **changes})

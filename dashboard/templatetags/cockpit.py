@@ -33,3 +33,9 @@ def region(regions: dict[str, str], name: str) -> str:
 def attr(number: float) -> str:
     """A number for an SVG attribute: a dot whatever the language, no exponent, no more digits than a screen shows."""
     return f"{number:.2f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def figure(counts: dict[str, int], name: str) -> str:
+    """How many of a name there are in a summary; what nobody is, is 0."""
+    return presentation.count(counts.get(name, 0))

@@ -149,6 +149,7 @@ addEventListener("click", (event) => {
   if (data.open === "rollback") openRollback();
   if ("close" in data) dialog()?.close();
   if (data.why) toast(data.why);
+  if ("tryNow" in data) toast("Trying to connect…");
   if (data.copyFrom) {
     navigator.clipboard?.writeText(find(data.copyFrom).textContent).then(
       () => toast("Copied."),

@@ -1,37 +1,33 @@
 /* The overview's entry: the feed on one side, what draws and what acts on the other. */
 
-import { toast } from "./actions.js";
+import "./actions.js";
 import { Charts } from "./charts.js";
 import { FleetPicture } from "./fleet.js";
+import { Lines } from "./lines.js";
 import { Live } from "./live.js";
+import { Buttons } from "./personal.js";
 
-const place = document.getElementById("live");
-const fleet = new FleetPicture();
+const lines = new Lines();
+const fleet = new FleetPicture((robot) => live.secondsSince(new Date(robot.silent_since * 1000)));
 const charts = new Charts();
+const data = JSON.parse(document.getElementById("first-data").textContent);
 
-/* Buttons belong to a person, so they are asked for again when what they depend on has changed. */
-let known = null;
-const onSignatures = (signatures) => {
-  for (const region of document.querySelectorAll("[data-personal]")) {
-    const name = region.dataset.personal;
-    if (known && JSON.stringify(known[name]) !== JSON.stringify(signatures[name])) window.htmx?.trigger(region, "refresh");
+const onFrame = (view, frame) => {
+  if (view === "fleet") {
+    const touched = lines.take(frame);
+    if (touched === null || touched.size) fleet.show(lines.robots);
+    return;
   }
-  known = signatures;
-};
-
-const onData = (data, changed) => {
-  if (changed.some((name) => name === "robots" || name === "marks")) fleet.show(data.robots, data.marks);
-  if (changed.some((name) => name === "series" || name === "limits")) charts.show(data.series, data.limits);
+  Object.assign(data, frame.data);
+  if (frame.data?.series || frame.data?.limits) charts.show(data.series, data.limits);
   else charts.move();
 };
 
-const live = new Live(place, { onData, onSignatures });
-live.start(JSON.parse(document.getElementById("first-data").textContent));
+const buttons = new Buttons(data.signatures);
+const live = new Live(document.getElementById("live"), { onFrame, onSignatures: (found) => buttons.take(found) });
+charts.show(data.series, data.limits);
+live.start();
 
-document.querySelector("[data-try-now]").addEventListener("click", () => {
-  toast("Trying to connect…");
-  live.tryNow();
-});
 const redraw = () => {
   fleet.draw();
   charts.draw();

@@ -1,11 +1,8 @@
 /* The fleet: a canvas with one cell per robot, and the table that says the same. Both draw the same rows. */
 
-import { count, silence } from "./words.js";
+import { LOOKS, ownerOf, pageOf, RANK, where } from "./lines.js";
+import { age, count } from "./words.js";
 
-const MARKS = { o: ["online", "ok"], d: ["driven", "driven"], l: ["late", "warn"], s: ["silent", "bad silent"], f: ["failed", "bad"] };
-const OWNERS = { n: "new", l: "legacy", "-": "unknown" };
-/* failures first */
-const RANK = "sfldo";
 const ROWS_IN_TABLE = 100;
 const WIDEST_CELL = 34;
 
@@ -29,7 +26,9 @@ export const colours = (names) => {
 };
 
 export class FleetPicture {
-  constructor() {
+  /* `silentFor(robot)`: seconds, of a robot that is not online */
+  constructor(silentFor) {
+    this.silentFor = silentFor;
     this.robots = [];
     this.order = "bucket";
     this.filter = null;
@@ -40,26 +39,21 @@ export class FleetPicture {
     this.listen();
   }
 
-  /** `robots` and `marks` are the columns of the feed. */
-  show(robots, marks) {
-    this.robots = robots.id.map((id, i) => ({
-      id,
-      kind: robots.kind[i],
-      site: robots.site[i],
-      bucket: robots.bucket[i],
-      mark: marks.mark[i],
-      owner: OWNERS[marks.owner[i]],
-      status: marks.statuses[marks.status[i]] || "–",
-      operation: marks.operations[marks.operation[i]] || "–",
-      silent: marks.silent[i],
-    }));
+  show(robots) {
+    this.robots = robots;
     this.draw();
   }
 
-  /* the site sends bucket order; the other orders keep it within each group */
+  /* within a group in bucket order; those without a bucket are on the default side, at the end */
   sorted() {
     const key = { bucket: () => 0, kind: (r) => r.kind, status: (r) => RANK.indexOf(r.mark) }[this.order];
-    return [...this.robots].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
+    const bucket = (robot) => robot.bucket ?? Infinity;
+    return [...this.robots].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : bucket(a) - bucket(b) || (a.id < b.id ? -1 : 1)));
+  }
+
+  heard(robot) {
+    if (robot.liveness === "never") return "never heard";
+    return robot.silent_since === null ? "heard in time" : `silent for ${age(this.silentFor(robot))}`;
   }
 
   draw() {
@@ -94,7 +88,7 @@ export class FleetPicture {
 
   drawCells(list, rows, pitch, ratio) {
     const ink = colours(["ring-new", "ring-legacy", "edge", "panel", "cell-ok", "warn-mark", "bad", "cell-driven"]);
-    const fill = { o: ink["cell-ok"], d: ink["cell-ok"], l: ink["warn-mark"], s: ink.bad, f: ink.bad };
+    const fill = { online: ink["cell-ok"], driven: ink["cell-ok"], late: ink["warn-mark"], silent: ink.bad, failed: ink.bad, never: ink.edge };
     const ring = { new: ink["ring-new"], legacy: ink["ring-legacy"], unknown: ink.edge };
     const g = this.canvas.getContext("2d");
     const gap = Math.max(1, Math.round(pitch / 9));
@@ -103,9 +97,9 @@ export class FleetPicture {
     list.forEach((robot, i) => {
       const left = Math.floor(i / rows) * pitch;
       const top = (i % rows) * pitch;
-      const odd = !"od".includes(robot.mark);
+      const odd = !["online", "driven"].includes(robot.mark);
       g.globalAlpha = this.matches(robot) ? 1 : 0.14;
-      g.fillStyle = ring[robot.owner];
+      g.fillStyle = ring[ownerOf(robot)];
       g.fillRect(left, top, pitch - inset, pitch - inset);
       g.fillStyle = inset && odd ? ink.panel : fill[robot.mark];
       g.fillRect(left + inset, top + inset, size, size);
@@ -113,16 +107,16 @@ export class FleetPicture {
         g.fillStyle = g.strokeStyle = fill[robot.mark];
         g.lineWidth = gap * 1.5;
         drawMark(g, robot.mark, left + inset, top + inset, size);
-      } else if ("sd".includes(robot.mark) && size > 2) {
+      } else if (["silent", "driven", "never"].includes(robot.mark) && size > 2) {
         const dot = Math.max(1, Math.round(size / 3));
-        g.fillStyle = robot.mark === "d" ? ink["cell-driven"] : ink.panel;
+        g.fillStyle = robot.mark === "driven" ? ink["cell-driven"] : ink.panel;
         g.fillRect(left + inset + Math.floor((size - dot) / 2), top + inset + Math.floor((size - dot) / 2), dot, dot);
       }
     });
   }
 
   matches(robot) {
-    return this.filter === null || MARKS[robot.mark][0] === this.filter;
+    return this.filter === null || robot.mark === this.filter;
   }
 
   point(index) {
@@ -134,9 +128,9 @@ export class FleetPicture {
     if (!robot) return;
     tip.replaceChildren(
       make("b", { textContent: robot.id }),
-      `${robot.kind}${robot.site ? ` · site ${robot.site}` : ""} · ${MARKS[robot.mark][0]} · ${robot.status} · heard ${silence(robot.silent)} ago`,
+      `${robot.kind}${robot.site ? ` · site ${robot.site}` : ""} · ${robot.mark} · ${robot.status || "–"} · ${this.heard(robot)}`,
       make("br"),
-      `owned by ${robot.owner}, ${where(robot)} · ${robot.operation}`,
+      `owned by ${ownerOf(robot)}, ${where(robot)} · ${robot.operation || "–"}`,
     );
     const left = this.canvas.offsetLeft + Math.floor(index / rows) * step;
     const top = this.canvas.offsetTop + (index % rows) * step;
@@ -154,7 +148,7 @@ export class FleetPicture {
       head.append(make("th", { textContent: words, className: kind ?? "" }));
     }
     const body = make("tbody");
-    for (const robot of some) body.append(tableRow(robot));
+    for (const robot of some) body.append(tableRow(robot, this.heard(robot)));
     const rest = all.length > some.length ? `First ${some.length} of ${count(all.length)}; the filters and the arrangement above apply.` : `${count(all.length)} of ${count(this.robots.length)} robots.`;
     this.table.replaceChildren(
       make("table", { className: "cards" }, make("thead", {}, head), body),
@@ -197,37 +191,35 @@ export class FleetPicture {
   }
 }
 
-const where = (robot) => (robot.bucket === null ? "no bucket: default side" : `bucket ${robot.bucket}`);
-
-const tableRow = (robot) => {
-  const [words, look] = MARKS[robot.mark];
-  const letter = { new: "N", legacy: "L", unknown: "?" }[robot.owner];
+const tableRow = (robot, heard) => {
+  const owner = ownerOf(robot);
+  const letter = { new: "N", legacy: "L", unknown: "?" }[owner];
   return make(
     "tr",
     {},
-    make("td", { className: "id mono", textContent: robot.id }),
+    make("td", { className: "id mono" }, make("a", { href: pageOf(robot), textContent: robot.id })),
     make("td", { textContent: robot.kind }),
     make("td", { textContent: robot.site || "–" }),
-    make("td", {}, make("span", { className: `st ${look}`, textContent: words })),
-    make("td", { textContent: robot.status }),
-    make("td", { textContent: robot.operation }),
-    make("td", {}, make("span", { className: `sys ${robot.owner}`, textContent: letter }), ` ${robot.owner}`),
+    make("td", {}, make("span", { className: `st ${LOOKS[robot.mark]}`, textContent: robot.mark })),
+    make("td", { textContent: robot.status || "–" }),
+    make("td", { textContent: robot.operation || "–" }),
+    make("td", {}, make("span", { className: `sys ${owner}`, textContent: letter }), ` ${owner}`),
     make("td", { textContent: where(robot) }),
-    make("td", { className: "num", textContent: silence(robot.silent) }),
+    make("td", { className: "num", textContent: heard }),
   );
 };
 
 const drawMark = (g, mark, x, y, size) => {
   const [a, b, c, d] = [x + size * 0.22, x + size * 0.78, y + size * 0.22, y + size * 0.78];
   g.beginPath();
-  if (mark === "l") {
+  if (mark === "late") {
     g.moveTo((a + b) / 2, c);
     g.lineTo(b, d);
     g.lineTo(a, d);
     g.fill();
-  } else if (mark === "s") {
+  } else if (["silent", "never"].includes(mark)) {
     g.strokeRect(a, c, b - a, d - c);
-  } else if (mark === "f") {
+  } else if (mark === "failed") {
     g.moveTo(a, c);
     g.lineTo(b, d);
     g.moveTo(b, c);

@@ -1,8 +1,8 @@
-/* The feed: a socket that brings a frame a second, and what the page does when it does not.
+/* The feed: one socket that brings a frame a second of each view, and what the page does when it does not.
 
    live          frames arrive
    polling       the socket is down or silent; the site is asked every 2 s and answers
-   stale         nothing newer than 3 s: grey, "as of"
+   stale         of some view nothing newer than 3 s: grey, "as of"
    disconnected  the site does not answer either */
 
 import { morph } from "./morph.js";
@@ -17,42 +17,50 @@ const BACKOFF_MS = [500, 1000, 2000, 4000, 8000, 15000];
 /* not Date.now(): a clock that is set must not make figures young or old */
 const now = () => performance.timeOrigin + performance.now();
 
-/* Ages are told from the site's own times: the smallest distance ever seen between the two clocks is the one with the
-   least delay in it, so a frame that waited on the way shows its age. */
-class Age {
+/* The distance to the site's clock. The smallest that was ever seen has the least delay in it, so a frame that waited
+   on the way shows its age. */
+class Clock {
   constructor(at) {
-    this.at = at;
-    this.distance = now() - Date.parse(at);
-  }
-
-  take(at) {
-    this.at = at;
-    this.distance = Math.min(this.distance, now() - Date.parse(at));
+    this.startOver(at);
   }
 
   /* a new connection may follow a clock that was set back */
   startOver(at) {
-    this.at = at;
     this.distance = now() - Date.parse(at);
   }
 
-  milliseconds() {
-    return Math.max(0, now() - Date.parse(this.at) - this.distance);
+  hear(at) {
+    this.distance = Math.min(this.distance, now() - Date.parse(at));
+  }
+
+  milliseconds(at) {
+    return Math.max(0, now() - Date.parse(at) - this.distance);
+  }
+}
+
+/* One view as this page has it: `seq` of the newest frame, 0 for none over this socket; `at` the time of its figures. */
+class Feed {
+  constructor(place, at) {
+    this.name = place.dataset.view;
+    this.poll = place.dataset.poll;
+    this.seq = 0;
+    this.at = at;
+    this.trouble = "";
   }
 }
 
 export class Live {
-  constructor(place, { onData, onSignatures }) {
+  /* `onFrame(view, frame)` gets each frame with figures, after its regions were changed */
+  constructor(place, { onFrame = () => {}, onSignatures = () => {} } = {}) {
     this.place = place;
-    this.onData = onData;
+    this.onFrame = onFrame;
     this.onSignatures = onSignatures;
-    this.age = new Age(place.dataset.at);
+    this.clock = new Clock(place.dataset.at);
+    this.feeds = new Map([...place.querySelectorAll("[data-view]")].map((each) => [each.dataset.view, new Feed(each, place.dataset.at)]));
     this.html = {};
-    this.data = {};
     this.socket = null;
     this.socketIsLive = false;
     this.heardAt = now();
-    this.seq = 0;
     this.attempt = 0;
     this.retry = 0;
     this.polling = false;
@@ -62,12 +70,12 @@ export class Live {
     this.trouble = "";
   }
 
-  start(data) {
-    this.apply({ html: {}, data });
+  start() {
     this.connect();
     setInterval(() => this.tick(), TICK_MS);
     addEventListener("online", () => this.tryNow());
     document.addEventListener("visibilitychange", () => document.hidden || this.tick());
+    document.querySelector("[data-try-now]")?.addEventListener("click", () => this.tryNow());
     this.tick();
   }
 
@@ -84,9 +92,10 @@ export class Live {
     clearTimeout(this.retry);
     this.drop();
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(`${scheme}//${location.host}${this.place.dataset.socket}`);
+    const views = new URLSearchParams([...this.feeds.keys()].map((name) => ["view", name]));
+    const socket = new WebSocket(`${scheme}//${location.host}${this.place.dataset.socket}?${views}`);
     this.socket = socket;
-    this.seq = 0;
+    for (const feed of this.feeds.values()) feed.seq = 0;
     this.heardAt = now();
     socket.addEventListener("message", (event) => socket === this.socket && this.hear(event.data));
     /* after every close, a normal one too: nobody closes this page's socket for good */
@@ -111,17 +120,20 @@ export class Live {
 
   hear(text) {
     const frame = JSON.parse(text);
-    if (this.seq && frame.seq > this.seq + 1 && !frame.whole) {
+    this.heardAt = now();
+    if (frame.hello) this.clock.startOver(frame.hello.now);
+    const feed = this.feeds.get(frame.view);
+    if (!feed) return;
+    if (!frame.whole && !frame.trouble && frame.seq !== feed.seq + 1) {
       /* a difference to something that never came */
-      this.reconnect();
+      if (feed.seq) this.socket.send(JSON.stringify({ subscribe: feed.name }));
+      feed.seq = 0;
       return;
     }
-    const isFirst = !this.seq;
-    this.seq = frame.seq;
-    this.heardAt = now();
+    feed.seq = frame.seq;
     this.socketIsLive = true;
     this.attempt = 0;
-    this.take(frame, isFirst);
+    this.take(feed, frame);
   }
 
   /* --- polling ---------------------------------------------------------------------------------------------- */
@@ -131,22 +143,27 @@ export class Live {
     this.polling = true;
     this.pollDue = now() + POLL_MS;
     try {
-      const answer = await fetch(this.place.dataset.poll, {
-        headers: { Accept: "application/json" },
-        signal: AbortSignal.timeout(POLL_GIVES_UP_MS),
-      });
-      this.signedOut = answer.status === 401;
-      if (answer.ok) {
-        const frame = await answer.json();
-        /* one that the socket has overtaken must not turn the page back */
-        if (!this.socketIsLive) this.take(frame, false);
-      }
-      if (!answer.ok && !this.signedOut) this.lost(`The site answers ${answer.status}.`);
+      await Promise.all([...this.feeds.values()].map((feed) => this.pollOne(feed)));
     } catch {
       this.lost("");
     } finally {
       this.polling = false;
       this.tick();
+    }
+  }
+
+  async pollOne(feed) {
+    const answer = await fetch(feed.poll, {
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(POLL_GIVES_UP_MS),
+    });
+    this.signedOut = answer.status === 401;
+    if (answer.ok) {
+      const frame = await answer.json();
+      /* one that the socket has overtaken must not turn the page back */
+      if (!this.socketIsLive) this.take(feed, frame);
+    } else if (!this.signedOut) {
+      this.lost(`The site answers ${answer.status}.`);
     }
   }
 
@@ -157,39 +174,41 @@ export class Live {
 
   /* --- what came -------------------------------------------------------------------------------------------- */
 
-  take(frame, isFirst) {
-    if (frame.trouble) {
-      this.trouble = frame.trouble;
-      this.lostAt = null;
-      this.tick();
-      return;
-    }
+  take(feed, frame) {
     this.lostAt = null;
     this.trouble = "";
-    this.signedOut = false;
-    if (isFirst) this.age.startOver(frame.at);
-    else this.age.take(frame.at);
-    this.apply(frame);
+    feed.trouble = frame.trouble ?? "";
+    if (!frame.trouble) {
+      this.signedOut = false;
+      feed.at = frame.at;
+      this.clock.hear(frame.at);
+      this.apply(feed.name, frame);
+    }
     this.tick();
   }
 
-  apply({ html, data }) {
-    for (const [region, text] of Object.entries(html)) {
+  apply(view, frame) {
+    for (const [region, text] of Object.entries(frame.html ?? {})) {
       const element = document.getElementById(region);
-      if (element && this.html[region] !== text) morph(element, text);
+      if (element && this.html[region] !== text) morph(element, text ?? "");
       this.html[region] = text;
     }
-    Object.assign(this.data, data);
+    const data = frame.data ?? {};
     if ("worst" in data) document.documentElement.dataset.worst = data.worst;
     if ("title" in data) document.title = `${data.title} · Lekiwi Heartbeat`;
     if ("signatures" in data) this.onSignatures(data.signatures);
-    this.onData(this.data, Object.keys(data));
+    this.onFrame(view, frame);
   }
 
   /* --- what the page says of it ----------------------------------------------------------------------------- */
 
-  state() {
-    const old = this.age.milliseconds() > STALE_MS;
+  /* a page is as old as the oldest of what it shows */
+  oldest() {
+    return [...this.feeds.values()].reduce((one, other) => (Date.parse(other.at) < Date.parse(one.at) ? other : one));
+  }
+
+  state(milliseconds) {
+    const old = milliseconds > STALE_MS;
     if (this.signedOut) return "signed-out";
     if (old && this.lostAt) return "disconnected";
     if (old) return "stale";
@@ -198,9 +217,10 @@ export class Live {
 
   tick() {
     if (this.socket && now() - this.heardAt > STALE_MS) this.reconnect();
-    if (!this.socketIsLive && (this.attempt || this.age.milliseconds() > STALE_MS)) this.poll();
-    const state = this.state();
-    const seconds = this.age.milliseconds() / 1000;
+    const oldest = this.oldest();
+    const milliseconds = this.clock.milliseconds(oldest.at);
+    if (!this.socketIsLive && (this.attempt || milliseconds > STALE_MS)) this.poll();
+    const state = this.state(milliseconds);
     document.documentElement.dataset.feed = { "signed-out": "stale", polling: "live" }[state] ?? state;
     document.documentElement.dataset.feedState = state;
     for (const banner of ["stale", "disconnected", "polling", "signed-out"]) {
@@ -217,11 +237,25 @@ export class Live {
     if (place.textContent !== word) place.textContent = word;
     const shown = document.getElementById("feed-age");
     shown.className = `st ${look}`;
-    shown.textContent = age(seconds);
+    shown.textContent = age(milliseconds / 1000);
     shown.closest(".feed").classList.toggle("alarm", state === "disconnected");
-    say("at", clockTime(this.age.at));
-    say("age", age(seconds));
-    say("why", this.trouble || "The live feed is silent. Asking again every 2 s.");
+    say("at", clockTime(oldest.at));
+    say("age", age(milliseconds / 1000));
+    say("why", oldest.trouble || this.trouble || "The live feed is silent. Asking again every 2 s.");
     if (this.lostAt) say("lost", clockTime(this.lostAt));
+    this.countAges();
+  }
+
+  /* `<time data-ago datetime>`: how long ago something was; it goes on counting only while the page is current */
+  countAges() {
+    for (const element of document.querySelectorAll("time[data-ago]")) {
+      const text = age(this.clock.milliseconds(element.dateTime) / 1000);
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }
+
+  /** Seconds since a moment of the site's clock. */
+  secondsSince(at) {
+    return this.clock.milliseconds(at) / 1000;
   }
 }

@@ -13,9 +13,6 @@ export const age = (seconds) => {
   return `${Math.floor(whole / 86400)}${NB}d${NB}${Math.floor((whole % 86400) / 3600)}${NB}h`;
 };
 
-/** A silence in whole seconds as the table shows it: `0 s` is honest where tenths are not known. */
-export const silence = (seconds) => (seconds < 60 ? `${seconds}${NB}s` : age(seconds));
-
 export const count = (number) => number.toLocaleString("en");
 
 /** `03:12:44` of an ISO 8601 text or a Date, UTC. */

@@ -4,16 +4,27 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 
-from config.live import application
+from config.live import application as the_live_process
+from dashboard.live.protocol import BrowserSocket
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """Serve on a free port; yields its URL."""
-    server = uvicorn.Server(uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+def served(application: Any = the_live_process) -> Iterator[str]:
+    """Serve on a free port, with the sockets of the live process; yields its URL."""
+    config = uvicorn.Config(
+        application,
+        host="127.0.0.1",
+        port=0,
+        ws=BrowserSocket,
+        ws_per_message_deflate=False,
+        log_level="warning",
+        lifespan="off",
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="page under test", daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

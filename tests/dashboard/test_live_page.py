@@ -17,8 +17,8 @@ from tests.dashboard.serving import served
 
 pytestmark = pytest.mark.browser
 
-SOCKET = "**/ws/overview/"
-POLL = "**/partials/overview/"
+SOCKET = "**/ws/views/**"
+POLL = "**/frames/**"
 PATIENCE_MS = 20_000
 
 

@@ -1,21 +1,17 @@
 from datetime import timedelta
 
-import pytest
-
-from dashboard.fleet import Fleet, Line, Mark, columns, mark_of, operation_words
-from dashboard.partials import REGIONS, screen
+from dashboard.fleet import Fleet, Line, Mark
+from dashboard.partials import REGIONS, bar, screen
 from dashboard.snapshot import Snapshot
-from heartbeat.rules.liveness import Liveness
-from teleop.rules.reading import read_operation
 from tests.dashboard import states
 
 
-def line(robot_id="Lekiwi_1", *, bucket=5, owner="new", mark=Mark.ONLINE, operation=""):
-    return Line(robot_id, "lekiwi", "", bucket, mark, owner, "idle", operation, 0.4)
+def line(robot_id="Lekiwi_1", *, bucket=5, owner="new", mark=Mark.ONLINE):
+    return Line(robot_id, "lekiwi", "", bucket, 30.0, str(mark), "online", None, owner, "idle", "", "", None)
 
 
 def shown(*lines, **changes):
-    return screen(Snapshot(at=states.AT, status=states.canary(**changes), fleet=Fleet(tuple(lines))))
+    return screen(Snapshot(at=states.AT, status=states.canary(**changes), fleet=Fleet("", lines).summary))
 
 
 def test_every_region_is_rendered():
@@ -107,41 +103,19 @@ def test_no_region_needs_an_inline_style_or_handler():
         assert " on" + "click=" not in html, region
 
 
-def test_the_counts_are_of_the_same_robots_as_the_picture():
+def test_the_counts_are_those_of_the_fleet():
     seen = shown(line(), line("Lekiwi_2", owner="legacy"), line("XLE_3", owner="", mark=Mark.SILENT))
 
     assert '<b data-testid="on-new">1</b>' in seen.html["fleet-head"]
     assert '<b data-testid="on-legacy">1</b>' in seen.html["fleet-head"]
     assert "unknown" in seen.html["fleet-head"]
-    assert seen.data["marks"]["owner"] == "nl-"
-    assert seen.data["marks"]["mark"] == "oos"
+    assert 'data-filter="silent">silent <b>1</b>' in seen.html["fleet-chips"]
 
 
-def test_the_columns_of_the_feed_give_every_robot_back():
-    lines = [line(operation="driven"), line("XLE_2", bucket=None)]
+def test_every_page_has_the_same_bar():
+    snapshot = Snapshot(at=states.AT, status=states.canary(), fleet=Fleet("", ()).summary)
 
-    sent = columns(lines)
+    small, whole = bar(snapshot), screen(snapshot)
 
-    assert sent["robots"]["id"] == ["Lekiwi_1", "XLE_2"]
-    assert sent["robots"]["bucket"] == [5, None]
-    assert [sent["marks"]["operations"][i] for i in sent["marks"]["operation"]] == ["driven", ""]
-
-
-@pytest.mark.parametrize(
-    ("alive", "status", "operated", "mark"),
-    [
-        (Liveness.OFFLINE, "failed", True, Mark.SILENT),
-        (Liveness.LATE, "failed", True, Mark.FAILED),
-        (Liveness.LATE, "idle", True, Mark.LATE),
-        (Liveness.ONLINE, "idle", True, Mark.DRIVEN),
-        (Liveness.ONLINE, "idle", None, Mark.ONLINE),
-    ],
-)
-def test_a_cell_shows_the_worst_that_is_true_of_a_robot(alive, status, operated, mark):
-    assert mark_of(alive, status, operated) is mark
-
-
-def test_a_running_service_is_never_called_driven():
-    assert operation_words(read_operation({"services": {"teleop": "active"}})) == "host up, driver unknown"
-    assert operation_words(read_operation(None, {"teleop": {"command_age_ms": 36}})) == "driven"
-    assert operation_words(read_operation("offline")) == ""
+    assert small.html.items() <= whole.html.items()
+    assert small.data["signatures"]["rollback"] == whole.data["signatures"]["rollback"]

@@ -41,7 +41,7 @@ def test_a_form_without_a_login_takes_the_whole_page_to_the_login(canary):
 
 
 def test_a_script_without_a_login_is_told_so():
-    assert Client().get(reverse("dashboard:overview-frame")).status_code == 401
+    assert Client().get(reverse("dashboard:frame", args=["migration"])).status_code == 401
 
 
 def test_the_login_page_names_the_six_roles():
@@ -59,7 +59,7 @@ def test_the_page_shows_the_phase_and_what_it_waits_for(canary):
 
 
 def test_a_polled_frame_holds_the_whole_page(canary):
-    frame = page_of(person()).get(reverse("dashboard:overview-frame")).json()
+    frame = page_of(person()).get(reverse("dashboard:frame", args=["migration"])).json()
 
     assert frame["whole"] is True
     assert "Canary 10 %" in frame["html"]["bar-phase"]

@@ -1,0 +1,69 @@
+"""What the log and the watcher know of some robots: every query of the robot page beside the robot itself."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from heartbeat.models.heartbeat import Call
+
+LATEST_HEARTBEATS = 10
+LATEST_EVENTS = 10
+
+_HEARTBEATS = """
+SELECT wanted.key, found.* FROM unnest(%s::bytea[]) AS wanted(key)
+CROSS JOIN LATERAL (
+    SELECT received_at, role, call, status, version, deployment_id, message
+    FROM heartbeat_heartbeat WHERE robot_key = wanted.key ORDER BY received_at DESC LIMIT %s
+) AS found
+"""
+_EVENTS = """
+SELECT wanted.key, found.* FROM unnest(%s::bytea[]) AS wanted(key)
+CROSS JOIN LATERAL (
+    SELECT became_at, noticed_at, from_state, to_state, reason, damped
+    FROM heartbeat_livenessevent WHERE robot_key = wanted.key ORDER BY number DESC LIMIT %s
+) AS found
+"""
+
+Rows = dict[bytes, list[dict[str, Any]]]
+
+
+def latest_heartbeats(keys: Sequence[bytes]) -> Rows:
+    """The latest heartbeats and update checks of each robot, newest first; `call` as the robot made it."""
+    rows = _by_key(_HEARTBEATS, keys, LATEST_HEARTBEATS)
+    for of_one in rows.values():
+        for row in of_one:
+            row["path"] = Call(row["call"]).label
+    return rows
+
+
+def latest_events(keys: Sequence[bytes]) -> Rows | None:
+    """The latest changes of each robot's liveness, newest first; None where no watcher keeps them."""
+    return _by_key(_EVENTS, keys, LATEST_EVENTS) if _exists("heartbeat_livenessevent") else None
+
+
+def watched_liveness(keys: Sequence[bytes]) -> dict[bytes, str]:
+    """The liveness that the watcher keeps, of those robots that it knows."""
+    if not keys or not _exists("heartbeat_liveness"):
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT robot_key, state FROM heartbeat_liveness WHERE robot_key = ANY(%s)", [list(keys)])
+        return {bytes(key): state for key, state in cursor.fetchall()}
+
+
+def _by_key(query: str, keys: Sequence[bytes], limit: int) -> Rows:
+    found: Rows = {}
+    if not keys:
+        return found
+    with connection.cursor() as cursor:
+        cursor.execute(query, [list(keys), limit])
+        names = [column.name for column in cursor.description][1:]
+        for key, *values in cursor.fetchall():
+            found.setdefault(bytes(key), []).append(dict(zip(names, values, strict=True)))
+    return found
+
+
+def _exists(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
+        return bool(cursor.fetchone()[0])
