@@ -151,6 +151,14 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
     return {**defaults, **os.environ, **ours}
 
 
+def live_arguments(port: str, application: str = "config.live:application") -> list[str]:
+    """How Python runs the browsers' sockets. Each accepted one would be a line in the log: 10,000 when all come back."""
+    command = ["-m", "uvicorn", application, "--host", LOOPBACK, "--port", port, "--lifespan", "off"]
+    command += ["--ws", "dashboard.live.protocol:BrowserSocket", "--ws-per-message-deflate", "false"]
+    command += ["--ws-max-size", "65536", "--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
+    return [*command, "--backlog", "4096", "--timeout-graceful-shutdown", "2"]
+
+
 class Programs:
     """Makes the `Program` of each process for one layout and environment."""
 
@@ -186,13 +194,11 @@ class Programs:
         legacy += ["--deployments", str(self.layout.state / "legacy" / "deployments.json")]
         legacy += ["--packages", str(self.layout.state / "legacy" / "packages")]
         site = ["-m", "daphne", "-v", "0", "-b", LOOPBACK, "-p", self._port("SITE_PORT"), "--no-server-name"]
-        live = ["-m", "uvicorn", "config.live:application", "--host", LOOPBACK, "--port", self._port("LIVE_PORT")]
-        live += ["--ws", "dashboard.live.protocol:BrowserSocket", "--ws-per-message-deflate", "false"]
-        live += ["--ws-max-size", "65536", "--no-access-log", "--log-level", "warning", "--backlog", "4096"]
+        live = live_arguments(self._port("LIVE_PORT"))
         return [
             self._python("legacy", legacy, "LEGACY_PORT", answers(self.layout.ports["LEGACY_PORT"], "/api/robots")),
             self._python("site", [*site, "config.asgi:application"], "SITE_PORT"),
-            self._python("live", [*live, "--lifespan", "off", "--timeout-graceful-shutdown", "2"], "LIVE_PORT"),
+            self._python("live", live, "LIVE_PORT"),
         ]
 
     def on_the_database(self) -> list[Program]:

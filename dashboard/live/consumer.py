@@ -38,6 +38,7 @@ class Asked(msgspec.Struct, forbid_unknown_fields=True):
     unsubscribe: str | None = None
 
 
+_ACCEPTED = HANDSHAKES.labels("accepted")
 _read = msgspec.json.Decoder(Asked)
 
 
@@ -69,7 +70,7 @@ class ViewsConsumer:
             await send({"type": "websocket.close", "code": refusal, "reason": None})
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-        HANDSHAKES.labels("accepted").inc()
+        _ACCEPTED.inc()
         browser = _Browser(socket, self._hub)
         self._sessions.opened(key, browser.sign_out)
         try:

@@ -13,7 +13,7 @@ import structlog
 from channels.db import DatabaseSyncToAsync
 
 from dashboard.live.message import Message
-from dashboard.live.metrics import FRAMES, SOCKETS, TICK_SECONDS
+from dashboard.live.metrics import TICK_SECONDS
 from dashboard.live.view import Seat, State, View
 
 log = structlog.get_logger(__name__)
@@ -58,12 +58,11 @@ class Hub:
     def join(self, seat: Seat) -> None:
         """Take a seat, get the whole at once if it is known, and every change from now on."""
         view = seat.view
-        SOCKETS.labels(view.family).inc()
+        view.metrics.sockets.inc()
         view.seats.add(seat)
         self._seats[view.family] += 1
         if view.seq:
             seat.catch_up()
-            FRAMES.labels(view.family, "first").inc()
         elif view.family not in self._tickers:
             self._looks[view.family] = asyncio.Lock()
             self._tickers[view.family] = asyncio.create_task(self._run(view.family), name=f"live {view.family}")
@@ -84,7 +83,7 @@ class Hub:
             return
         view.seats.discard(seat)
         self._seats[view.family] -= 1
-        SOCKETS.labels(view.family).dec()
+        view.metrics.sockets.dec()
         if not view.seats:
             self._views.pop(view.name, None)
         if not self._seats[view.family]:

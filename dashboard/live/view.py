@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol, Self
 
 from dashboard.live.message import Message
-from dashboard.live.metrics import FRAMES, SKIPPED
+from dashboard.live.metrics import metrics_of
 from dashboard.live.protocol import BrowserSocket
 
 #: changes that are kept for those who missed some, and how much of them is sent instead of the whole
@@ -52,6 +52,7 @@ class Seat:
         for frame in self.view.missing(self.seen, deflate=self.socket.deflates):
             self.socket.write_frame(frame)
         self.seen = self.view.seq
+        self.view.metrics.frames.inc()
 
     def start_over(self) -> None:
         """Forget what was sent and send the whole."""
@@ -65,6 +66,7 @@ class View:
     def __init__(self, name: str) -> None:
         self.name = name
         self.family = name.partition("/")[0]
+        self.metrics = metrics_of(self.family)
         self.seats: set[Seat] = set()
         self.seq = 0
         self._state: State | None = None
@@ -120,17 +122,15 @@ class View:
 
     async def hand_out(self) -> None:
         """Bring every seat that has room to the newest frame."""
-        sent = skipped = 0
+        skipped = 0
         for place, seat in enumerate(list(self.seats), start=1):
             if seat.socket.is_full:
                 skipped += 1
             elif seat.seen != self.seq:
                 seat.catch_up()
-                sent += 1
             if place % SOCKETS_PER_TURN == 0:
                 await asyncio.sleep(0)
-        FRAMES.labels(self.family, "tick").inc(sent)
-        SKIPPED.labels(self.family).inc(skipped)
+        self.metrics.skipped.inc(skipped)
 
 
 class MappingState:
