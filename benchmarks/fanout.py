@@ -120,7 +120,8 @@ _FLEET = """
 INSERT INTO heartbeat_robot (key, robot_id, bucket, kind_by_id, site, first_seen_at, last_seen_at, last_status_at,
                              last_v2_at, protocol, last_role, last_side, status, version, battery_percent,
                              interval_seconds, payload)
-SELECT convert_to('lekiwi_' || lpad(to_hex(n), 8, '0'), 'UTF8'), 'Lekiwi_' || upper(lpad(to_hex(n), 8, '0')), n %% 10000,
+SELECT convert_to('lekiwi_' || lpad(to_hex(n), 8, '0'), 'UTF8'), 'Lekiwi_' || upper(lpad(to_hex(n), 8, '0')),
+       n %% 10000,
        CASE WHEN n %% 5 = 0 THEN 'xle' ELSE 'lekiwi' END, 'site-' || n %% 12, now(), now(), now(), now(), 'v2', 'owner',
        CASE WHEN n %% 4 = 0 THEN 'legacy' ELSE 'new' END, 'idle', '2.7.' || n %% 3, n %% 101, 3600,
        json_build_object('teleop', json_build_object('command_age_ms', n), 'motors', repeat('x', 600))
@@ -305,11 +306,8 @@ def _ticks(port: int) -> dict[str, float]:
     """From the process's own metrics: the mean milliseconds of a tick's parts."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         lines = answer.read().decode().splitlines()
-    values = {
-        name: float(value)
-        for name, _, value in (line.rpartition(" ") for line in lines)
-        if name.startswith("lekiwi_dashboard_tick")
-    }
+    lines = [line for line in lines if line.startswith("lekiwi_dashboard_tick")]
+    values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
     found = {}
     for part in ("look", "hand_out"):
         label = f'{{part="{part}",view="fleet"}}'

@@ -10,7 +10,6 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.layers import get_channel_layer
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 from django.urls import path
 
@@ -19,12 +18,13 @@ _site = get_asgi_application()
 
 from dashboard.live.consumer import ViewsConsumer  # noqa: E402 - needs the apps that the line above loads
 from dashboard.live.hub import Hub  # noqa: E402
+from dashboard.live.origin import AllowedOrigins  # noqa: E402
 from dashboard.live.sessions import Sessions  # noqa: E402
 from dashboard.live.sources import sources  # noqa: E402
 
 
 def _routed(consumer: Any) -> ProtocolTypeRouter:
-    sockets = AllowedHostsOriginValidator(URLRouter([path("ws/views/", consumer)]))
+    sockets = AllowedOrigins(URLRouter([path("ws/views/", consumer)]))
     return ProtocolTypeRouter({"http": _site, "websocket": sockets})
 
 
@@ -69,7 +69,7 @@ async def _send_all_the_time() -> None:
         text = json.dumps({"view": "fleet", "at": datetime.now(UTC).isoformat(), "filling": filling})
         await layer.group_send("fleet", {"type": "fleet.changed", "text": text})
         gives_up = time.monotonic() + 10
-        while GroupConsumer.delivered < wanted and time.monotonic() < gives_up:
+        while GroupConsumer.delivered < wanted and time.monotonic() < gives_up:  # noqa: ASYNC110 - as for a queue
             await asyncio.sleep(0.001)
 
 

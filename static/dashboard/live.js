@@ -44,6 +44,7 @@ class Feed {
     this.name = place.dataset.view;
     this.poll = place.dataset.poll;
     this.seq = 0;
+    this.asked = false;
     this.at = at;
     this.trouble = "";
   }
@@ -95,7 +96,7 @@ export class Live {
     const views = new URLSearchParams([...this.feeds.keys()].map((name) => ["view", name]));
     const socket = new WebSocket(`${scheme}//${location.host}${this.place.dataset.socket}?${views}`);
     this.socket = socket;
-    for (const feed of this.feeds.values()) feed.seq = 0;
+    for (const feed of this.feeds.values()) Object.assign(feed, { seq: 0, asked: false });
     this.heardAt = now();
     socket.addEventListener("message", (event) => socket === this.socket && this.hear(event.data));
     /* after every close, a normal one too: nobody closes this page's socket for good */
@@ -125,11 +126,12 @@ export class Live {
     const feed = this.feeds.get(frame.view);
     if (!feed) return;
     if (!frame.whole && !frame.trouble && frame.seq !== feed.seq + 1) {
-      /* a difference to something that never came */
-      if (feed.seq) this.socket.send(JSON.stringify({ subscribe: feed.name }));
-      feed.seq = 0;
+      /* a difference to something that never came: ask for the whole, once */
+      if (!feed.asked) this.socket.send(JSON.stringify({ subscribe: feed.name }));
+      feed.asked = true;
       return;
     }
+    feed.asked = false;
     feed.seq = frame.seq;
     this.socketIsLive = true;
     this.attempt = 0;

@@ -5,7 +5,7 @@ import "./actions.js";
 import { Lines, LIVENESS_LOOKS, ownerOf, pageOf, RANK, where } from "./lines.js";
 import { Live } from "./live.js";
 import { Buttons } from "./personal.js";
-import { age, count, NB } from "./words.js";
+import { age, count, NB, span } from "./words.js";
 
 const ROWS = 100;
 const FILTERS = ["kind", "site", "liveness", "owner", "status"];
@@ -20,7 +20,7 @@ const LIVENESS_RANK = Object.keys(LIVENESS_LOOKS);
 const silentFor = (robot) => (robot.silent_since === null ? null : live.secondsSince(new Date(robot.silent_since * 1000)));
 const heard = (robot) => {
   if (robot.liveness === "never") return "never";
-  return robot.silent_since === null ? `in time, every ${robot.every}${NB}s` : `${age(silentFor(robot))} ago`;
+  return robot.silent_since === null ? `in time, every ${span(robot.every)}` : `${age(silentFor(robot))} ago`;
 };
 
 /* of a column: what is compared, and what its cell holds (a text, or elements) */
@@ -104,8 +104,8 @@ class Table {
     while (this.body.children.length > some.length) this.body.lastChild.remove();
     this.shown = shown;
     const all = this.order.length;
-    const filtered = all === this.lines.robots.length ? "" : ` of ${count(this.lines.robots.length)}`;
-    say("#robots-range", all ? `${count(from + 1)}–${count(from + some.length)} of ${count(all)} robots${filtered && `, filtered${filtered}`}` : this.lines.robots.length ? "No robot matches these filters." : "No robot has been heard or entered yet.");
+    const filtered = all === this.lines.robots.length ? "" : `, filtered from ${count(this.lines.robots.length)}`;
+    say("#robots-range", all ? `${count(from + 1)}–${count(from + some.length)} of ${count(all)} robots${filtered}` : this.lines.robots.length ? "No robot matches these filters." : "No robot has been heard or entered yet.");
     find("#robots-before").setAttribute("aria-disabled", String(this.page === 0));
     find("#robots-after").setAttribute("aria-disabled", String(from + ROWS >= all));
     for (const head of document.querySelectorAll("th[data-sort]")) {
@@ -142,6 +142,9 @@ class Table {
       }
       select.value = chosen;
     }
+    for (const button of document.querySelectorAll("[data-chooses]")) {
+      button.setAttribute("aria-pressed", String(this.asked.get(button.dataset.chooses) === button.dataset.value));
+    }
   }
 
   ask(name, value) {
@@ -162,7 +165,12 @@ class Table {
   listen() {
     find("#filter-q").value = this.asked.get("q") ?? "";
     find("#filter-q").addEventListener("input", (event) => this.ask("q", event.target.value.trim()));
-    for (const name of FILTERS) find(`#filter-${name}`).addEventListener("change", (event) => this.ask(name, event.target.value));
+    for (const name of FILTERS) {
+      find(`#filter-${name}`).addEventListener("change", (event) => {
+        this.ask(name, event.target.value);
+        this.drawChoices();
+      });
+    }
     find("#filters").addEventListener("submit", (event) => event.preventDefault());
     find("#filters").addEventListener("reset", () => {
       for (const name of ["q", ...FILTERS]) this.asked.delete(name);

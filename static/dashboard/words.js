@@ -13,6 +13,12 @@ export const age = (seconds) => {
   return `${Math.floor(whole / 86400)}${NB}d${NB}${Math.floor((whole % 86400) / 3600)}${NB}h`;
 };
 
+/** A limit or an interval, in the largest whole unit: `30 s`, `1 h`. */
+export const span = (seconds) => {
+  for (const [unit, size] of [["h", 3600], ["min", 60]]) if (seconds >= size && seconds % size === 0) return `${seconds / size}${NB}${unit}`;
+  return `${seconds}${NB}s`;
+};
+
 export const count = (number) => number.toLocaleString("en");
 
 /** `03:12:44` of an ISO 8601 text or a Date, UTC. */

@@ -1,15 +1,18 @@
+import gzip
 import json
 import re
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from heartbeat.api.schema import document, operations
+from heartbeat.models import Heartbeat, Robot
 from migration import routing, voting
 from migration.models import AuditEntry, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
-from tests.builders import person
+from tests.builders import heard_robot, person
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +66,56 @@ def test_a_polled_frame_holds_the_whole_page(canary):
 
     assert frame["whole"] is True
     assert "Canary 10 %" in frame["html"]["bar-phase"]
+
+
+def test_a_polled_frame_is_packed_for_whoever_takes_it(canary):
+    for number in range(50):
+        heard_robot(f"Lekiwi_{number}")
+
+    response = page_of(person()).get(reverse("dashboard:frame", args=["fleet"]), headers={"accept-encoding": "gzip"})
+
+    frame = json.loads(gzip.decompress(response.content))
+    assert len(frame["columns"]["id"]) == 50
+    assert len(response.content) < len(json.dumps(frame)) / 4
+
+
+@pytest.mark.parametrize("view", ["moon", "migration/moon", "robot/" + "x" * 600])
+def test_a_view_that_does_not_exist_is_not_found(canary, view):
+    assert page_of(person()).get(f"/frames/{view}/").status_code == 404
+
+
+def test_the_page_of_all_robots_counts_them_without_a_script(canary):
+    heard_robot("Lekiwi_1")
+    heard_robot("Lekiwi_2", last_side="legacy")
+
+    html = page_of(person()).get("/fleet/").content.decode()
+
+    assert '<span id="robots-total" data-testid="robots-total">2</span>' in html
+    assert 'data-testid="count-online">2</b>' in html
+
+
+def test_a_robots_page_says_what_new_knows_of_it_in_any_spelling(canary):
+    robot = heard_robot("Lekiwi_B827EB5A", payload={"motors": [{"id": 1, "temperature_celsius": 41.23}]}, site="B")
+    Robot.objects.update(last_v2_at=robot.last_seen_at, clock_offset_seconds=-0.04)
+    beat = {"robot_key": robot.key, "robot_id": robot.robot_id, "call": "heartbeat", "protocol": "v2", "role": "owner"}
+    Heartbeat.objects.create(request_id=uuid4(), received_at=robot.last_seen_at, status="idle", message="<b>", **beat)
+
+    html = page_of(person()).get("/robots/LEKIWI_b827eb5a/").content.decode()
+
+    assert '<h1 class="mono">Lekiwi_B827EB5A</h1>' in html
+    assert f"bucket {robot.bucket} is " in html
+    assert "41.2 <small>°C</small>" in html
+    assert "0.04\u00a0s ahead" in html
+    assert "POST /api/v2/heartbeat" in html
+    assert "&lt;b&gt;" in html
+    assert " style=" not in html
+
+
+def test_a_robot_that_nobody_knows_is_404_on_a_page_that_waits_for_it(canary):
+    response = page_of(person()).get("/robots/Lekiwi_9/")
+
+    assert response.status_code == 404
+    assert "No robot of this id has been heard or entered." in response.content.decode()
 
 
 def test_a_viewer_sees_no_enabled_button_that_would_change_anything(canary):
