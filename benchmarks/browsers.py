@@ -221,6 +221,8 @@ def payload_of(raw: bytes) -> bytes:
 
 def _look_into(raw: bytes) -> Frame:
     said = json.loads(payload_of(raw))
+    if "trouble" in said:
+        raise ConnectionError(f"the server has no figures: {said['trouble']}")
     if "view" not in said:
         return Frame("", False, 0.0)
     at = datetime.fromisoformat(said["at"]).timestamp()

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
-from channels.db import DatabaseSyncToAsync
 
+from dashboard.live.database import DatabaseThread
 from dashboard.live.message import Message
 from dashboard.live.metrics import TICK_SECONDS
 from dashboard.live.view import Seat, State, View
@@ -39,6 +39,7 @@ class Hub:
     def __init__(self, sources: Mapping[str, Source], period_seconds: float = PERIOD_SECONDS) -> None:
         self._sources = sources
         self._period = period_seconds
+        self._threads = {family: DatabaseThread(f"live {family}") for family in sources}
         self._views: dict[str, View] = {}
         self._tickers: dict[str, asyncio.Task[None]] = {}
         self._looks: dict[str, asyncio.Lock] = {}
@@ -90,6 +91,7 @@ class Hub:
             ticker = self._tickers.pop(view.family, None)
             if ticker is not None:
                 ticker.cancel()
+                self._threads[view.family].rest()
 
     async def _run(self, family: str) -> None:
         loop = asyncio.get_running_loop()
@@ -103,7 +105,7 @@ class Hub:
         async with self._looks[family]:
             began = time.perf_counter()
             try:
-                news = await DatabaseSyncToAsync(self._look, thread_sensitive=False)(family, views)
+                news = await self._threads[family].ask(self._look, family, views)
             except Exception as error:  # whatever breaks, the page says so and the next second tries again
                 log.exception("live.no_figures", view=family)
                 for view in views:

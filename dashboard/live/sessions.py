@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 
 import structlog
-from channels.db import DatabaseSyncToAsync
 from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.models import Session
@@ -19,6 +18,7 @@ from django.db import Error as DatabaseError
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from dashboard.live.database import DatabaseThread
 from dashboard.live.metrics import SESSION_QUERIES
 
 log = structlog.get_logger(__name__)
@@ -50,6 +50,7 @@ class Sessions:
     def __init__(self, check_seconds: float = CHECK_SECONDS, fresh_seconds: float = FRESH_SECONDS) -> None:
         self._check_seconds = check_seconds
         self._fresh_seconds = fresh_seconds
+        self._thread = DatabaseThread("live sessions")
         self._valid_until: dict[str, float] = {}
         self._asked: dict[str, asyncio.Future[bool]] = {}
         self._asker: asyncio.Task[None] | None = None
@@ -84,13 +85,22 @@ class Sessions:
             self._checker.cancel()
             self._checker = None
             self._valid_until.clear()
+            self._thread.rest()
+
+    async def _look_up(self, keys: list[str]) -> set[str]:
+        """Which of these sessions belong to somebody who may sign in."""
+        valid: set[str] = set()
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            SESSION_QUERIES.inc()
+            valid |= await self._thread.ask(_valid_among, keys[start : start + _KEYS_PER_QUERY])
+        return valid
 
     async def _ask(self) -> None:
         try:
             while self._asked:
                 asked, self._asked = self._asked, {}
                 try:
-                    valid = await _look_up(list(asked))
+                    valid = await self._look_up(list(asked))
                 except DatabaseError as error:
                     for answer in asked.values():
                         if not answer.done():
@@ -111,7 +121,7 @@ class Sessions:
             now = time.monotonic()
             self._valid_until = {key: until for key, until in self._valid_until.items() if until > now}
             try:
-                valid = await _look_up(keys)
+                valid = await self._look_up(keys)
             except DatabaseError as error:
                 # a database that is away ends no watch: the frames say so themselves
                 log.warning("live.sessions_unchecked", sockets=sum(map(len, self._open.values())), error=str(error))
@@ -120,16 +130,6 @@ class Sessions:
                 self._valid_until.pop(key, None)
                 for close in list(self._open.get(key, ())):
                     close()
-
-
-async def _look_up(keys: list[str]) -> set[str]:
-    """Which of these sessions belong to somebody who may sign in."""
-    valid: set[str] = set()
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        SESSION_QUERIES.inc()
-        some = keys[start : start + _KEYS_PER_QUERY]
-        valid |= await DatabaseSyncToAsync(_valid_among, thread_sensitive=False)(some)
-    return valid
 
 
 def _valid_among(keys: list[str]) -> set[str]:

@@ -1,100 +1,17 @@
 """The page in a real browser: what it says when its feed is there, silent, gone and back."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from django.db import connections
-from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Page, Route, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from heartbeat.models import Robot
 from migration.models import GateResult, PhaseRun, Vote
 from migration.rules.voting import Role
-from tests.builders import heard_robot, person, phase_run
-from tests.dashboard.serving import served
+from tests.builders import phase_run
+from tests.dashboard.browsing import PATIENCE_MS, pages, state  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.browser
-
-SOCKET = "**/ws/views/**"
-POLL = "**/frames/**"
-PATIENCE_MS = 20_000
-
-
-class Wire:
-    """What lies between the page and its server: the test can cut it."""
-
-    def __init__(self) -> None:
-        self.is_silent = False
-        self.polls: str = "answered"
-        self.sockets: list[WebSocketRoute] = []
-        self.polled = 0
-
-    def socket(self, page_side: WebSocketRoute) -> None:
-        """Pass the server's frames on, unless the wire is silent."""
-        self.sockets.append(page_side)
-        server_side = page_side.connect_to_server()
-        server_side.on_message(lambda text: None if self.is_silent else page_side.send(text))
-
-    def poll(self, route: Route) -> None:
-        """Answer, refuse, or leave a poll hanging."""
-        self.polled += 1
-        if self.polls == "answered":
-            route.continue_()
-        elif self.polls == "refused":
-            route.abort()
-
-
-Open = Callable[..., tuple[Page, Wire]]
-AXE = (Path(__file__).resolve().parents[1] / "vendor" / "axe-core" / "axe.min.js").read_text()
-
-
-@pytest.fixture
-def pages(committed_db: None, canary: PhaseRun, chromium: str, monkeypatch: Any) -> Iterator[Open]:
-    """Open the page as somebody with a role; every complaint of the browser fails the test."""
-    # Playwright's synchronous interface runs a loop in this thread, which Django would take for asynchronous code
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    complaints: list[str] = []
-    with served() as url, _browser(chromium) as browser:
-
-        def open_page(role: Role | None, path: str = "/", **how: Any) -> tuple[Page, Wire]:
-            client = Client()
-            client.force_login(person(role))
-            context = browser.new_context(**how)
-            context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}])
-            page, wire = context.new_page(), Wire()
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda message: complaints.append(message.text) if _is_ours(message.text) else None)
-            page.route_web_socket(SOCKET, wire.socket)
-            page.route(POLL, wire.poll)
-            page.goto(f"{url}{path}")
-            return page, wire
-
-        yield open_page
-        connections.close_all()  # while Playwright's loop is there: the connection belongs to it
-    assert complaints == []
-
-
-@contextmanager
-def _browser(path: str) -> Iterator[Any]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def _is_ours(text: str) -> bool:
-    """Policy violations and errors of our scripts, not a network failure that the test itself made."""
-    return "Content Security Policy" in text or "Error:" in text
-
-
-def state(page: Page, wanted: str) -> None:
-    expect(page.locator("html")).to_have_attribute("data-feed-state", wanted, timeout=PATIENCE_MS)
 
 
 def test_the_page_is_live_and_moves_without_a_reload(pages):
@@ -258,71 +175,6 @@ def test_a_viewer_watches_a_live_page_and_is_told_why_a_button_is_locked(pages):
 
     expect(page.get_by_test_id("toasts")).to_contain_text("Your login may watch, not roll back.")
     expect(page.get_by_test_id("rollback-dialog")).to_be_hidden()
-
-
-def complaints_of_axe(page: Page) -> list[str]:
-    """What axe-core finds wrong on the page; evaluated from outside, so that the page's policy stays in force."""
-    page.evaluate(AXE)
-    found = page.evaluate("axe.run()")
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
-
-
-def test_the_table_of_all_robots_is_filtered_sorted_paged_and_alive(pages):
-    for number in range(120):
-        heard_robot(f"Lekiwi_{number:03d}", status="failed" if number == 77 else "idle", site=f"site-{number % 3}")
-    page, _ = pages(None, "/fleet/")
-    state(page, "live")
-    rows = page.locator("#robots-rows tr")
-
-    expect(rows).to_have_count(100, timeout=PATIENCE_MS)
-    expect(rows.first).to_contain_text("Lekiwi_077")
-    expect(page.get_by_test_id("robots-range")).to_have_text("1–100 of 120 robots")
-    page.get_by_role("button", name="After").click()
-    expect(page.get_by_test_id("robots-range")).to_have_text("101–120 of 120 robots")
-    page.get_by_test_id("filter-site").select_option("site-1")
-    page.get_by_test_id("filter-q").fill("_00")
-    expect(rows).to_have_count(3)
-    page.get_by_role("button", name="Robot", exact=True).click()
-    page.get_by_role("button", name="Robot", exact=True).click()
-    expect(rows.first).to_contain_text("Lekiwi_007")
-    expect(page.get_by_role("columnheader", name="Robot")).to_have_attribute("aria-sort", "descending")
-    assert page.url.endswith("/fleet/?site=site-1&q=_00&sort=id-down")
-
-    Robot.objects.filter(robot_id="Lekiwi_004").update(status="updating")
-    expect(rows.nth(1)).to_contain_text("updating", timeout=PATIENCE_MS)
-    Robot.objects.filter(robot_id="Lekiwi_004").update(
-        last_seen_at=timezone.now() - timedelta(hours=1), first_seen_at=timezone.now() - timedelta(hours=2)
-    )
-    expect(page.get_by_test_id("count-offline")).to_have_text("1", timeout=PATIENCE_MS)
-    expect(rows.nth(1)).to_contain_text("1 h 00 min ago")
-    assert complaints_of_axe(page) == []
-
-
-def test_a_robots_page_says_who_serves_it_and_why_and_follows_it(pages):
-    heard_robot("Lekiwi_1", interval_seconds=30, last_v2_at=timezone.now(), battery_percent=78)
-    page, _ = pages(None, "/robots/lekiwi_1/", viewport={"width": 390, "height": 844})
-    state(page, "live")
-
-    expect(page.get_by_test_id("robot-state")).to_contain_text("Lekiwi_1")
-    expect(page.get_by_test_id("robot-liveness")).to_have_text("online")
-    expect(page.get_by_test_id("robot-why")).to_contain_text("Because bucket")
-    expect(page.locator("time[data-ago]").first).to_have_text(re.compile(r"^\d+\.\d\ss$"))
-    assert complaints_of_axe(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
-
-    Robot.objects.update(status="failed", battery_percent=12)
-    expect(page.get_by_test_id("robot-state")).to_contain_text("failed", timeout=PATIENCE_MS)
-    expect(page.get_by_test_id("robot-telemetry")).to_contain_text("12")
-
-
-def test_the_overview_has_no_barrier_that_axe_knows(pages):
-    heard_robot()
-    page, _ = pages(Role.ON_CALL)
-    state(page, "live")
-    page.get_by_test_id("as-table").click()
-    expect(page.get_by_test_id("fleet-table")).to_contain_text("Lekiwi_1", timeout=PATIENCE_MS)
-
-    assert complaints_of_axe(page) == []
 
 
 def _until(page: Page, holds: Callable[[], bool]) -> None:

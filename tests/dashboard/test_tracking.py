@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -91,6 +92,35 @@ def test_json_that_jsonb_could_not_hold_does_not_end_the_looking():
     heard_robot("Lekiwi_1", health={"note": "a\x00b", "services": {"teleop": "active"}})
 
     assert by_id(FleetTracker())["Lekiwi_1"].operation == "host up, driver unknown"
+
+
+def watched(robot: Robot, state: str) -> None:
+    """What the watcher keeps of a robot."""
+    try:
+        model = apps.get_model("heartbeat", "RobotLiveness")
+    except LookupError:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE IF NOT EXISTS heartbeat_liveness (robot_key bytea PRIMARY KEY, state text)")
+            cursor.execute(
+                "INSERT INTO heartbeat_liveness VALUES (%s, %s) ON CONFLICT (robot_key) DO UPDATE SET state = %s",
+                [robot.key, state, state],
+            )
+    else:
+        facts = {"robot_id": robot.robot_id, "state": state, "since": timezone.now(), "number": 1}
+        model.objects.update_or_create(robot_key=robot.key, defaults=facts)
+
+
+@pytest.mark.django_db
+def test_where_a_watcher_keeps_liveness_its_word_counts():
+    one, other = heard_robot("Lekiwi_1"), heard_robot("Lekiwi_2")
+    watched(one, "late")
+    tracker = FleetTracker()
+    assert {name: line.liveness for name, line in by_id(tracker).items()} == {"Lekiwi_1": "late", "Lekiwi_2": "online"}
+
+    watched(one, "online")
+    watched(other, "offline")
+
+    assert {name: line.mark for name, line in by_id(tracker).items()} == {"Lekiwi_1": "online", "Lekiwi_2": "silent"}
 
 
 def test_a_row_that_was_written_before_a_look_and_committed_after_it_is_not_missed(committed_db):
