@@ -18,6 +18,7 @@ _site = get_asgi_application()
 
 from dashboard.live.consumer import ViewsConsumer  # noqa: E402 - needs the apps that the line above loads
 from dashboard.live.hub import Hub  # noqa: E402
+from dashboard.live.lifespan import lifespan  # noqa: E402
 from dashboard.live.origin import AllowedOrigins  # noqa: E402
 from dashboard.live.sessions import Sessions  # noqa: E402
 from dashboard.live.sources import sources  # noqa: E402
@@ -25,7 +26,7 @@ from dashboard.live.sources import sources  # noqa: E402
 
 def _routed(consumer: Any) -> ProtocolTypeRouter:
     sockets = AllowedOrigins(URLRouter([path("ws/views/", consumer)]))
-    return ProtocolTypeRouter({"http": _site, "websocket": sockets})
+    return ProtocolTypeRouter({"http": _site, "lifespan": lifespan, "websocket": sockets})
 
 
 #: the live process, looking again as soon as everybody has been served

@@ -16,6 +16,7 @@ _site = get_asgi_application()
 
 from dashboard.live.consumer import NO_SUCH_VIEW, ViewsConsumer  # noqa: E402 - needs the apps that the line above loads
 from dashboard.live.hub import Hub  # noqa: E402
+from dashboard.live.lifespan import lifespan  # noqa: E402
 from dashboard.live.origin import AllowedOrigins  # noqa: E402
 from dashboard.live.sessions import Sessions  # noqa: E402
 from dashboard.live.sources import sources  # noqa: E402
@@ -30,6 +31,7 @@ async def _nothing_here(scope: dict[str, Any], receive: Any, send: Any) -> None:
 application = ProtocolTypeRouter(
     {
         "http": _site,
+        "lifespan": lifespan,
         "websocket": AllowedOrigins(
             URLRouter([path("ws/views/", ViewsConsumer(Hub(sources()), Sessions())), re_path(r"", _nothing_here)])
         ),

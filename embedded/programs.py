@@ -153,7 +153,7 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
 
 def live_arguments(port: str, application: str = "config.live:application") -> list[str]:
     """How Python runs the browsers' sockets. Quiet: each accepted one would be a line, 10,000 when all come back."""
-    command = ["-m", "uvicorn", application, "--host", LOOPBACK, "--port", port, "--lifespan", "off"]
+    command = ["-m", "uvicorn", application, "--host", LOOPBACK, "--port", port, "--lifespan", "on"]
     command += ["--ws", "dashboard.live.protocol:BrowserSocket", "--ws-per-message-deflate", "false"]
     command += ["--ws-max-size", "65536", "--no-access-log", "--no-proxy-headers", "--log-level", "warning"]
     return [*command, "--backlog", "4096", "--timeout-graceful-shutdown", "2"]

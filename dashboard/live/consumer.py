@@ -71,6 +71,7 @@ class ViewsConsumer:
             return
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         _ACCEPTED.inc()
+        socket.forget_handshake()
         browser = _Browser(socket, self._hub)
         self._sessions.opened(key, browser.sign_out)
         try:
