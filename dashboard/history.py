@@ -13,8 +13,15 @@ LATEST_EVENTS = 10
 _HEARTBEATS = """
 SELECT wanted.key, found.* FROM unnest(%s::bytea[]) AS wanted(key)
 CROSS JOIN LATERAL (
-    SELECT received_at, role, call, status, version, deployment_id, message
-    FROM heartbeat_heartbeat WHERE robot_key = wanted.key ORDER BY received_at DESC LIMIT %s
+    SELECT recent.* FROM heartbeat_spelling AS s
+    CROSS JOIN LATERAL (
+        SELECT h.received_at, h.role, h.call, h.status, h.message,
+            coalesce(h.version, p.document ->> 'version') AS version,
+            coalesce(h.deployment_id, p.document ->> 'deployment_id') AS deployment_id
+        FROM heartbeat_heartbeat AS h LEFT JOIN heartbeat_profile AS p ON p.id = h.profile_id
+        WHERE h.spelling_id = s.id ORDER BY h.received_at DESC LIMIT %s
+    ) AS recent
+    WHERE s.robot_key = wanted.key ORDER BY recent.received_at DESC LIMIT %s
 ) AS found
 """
 _EVENTS = """
@@ -30,7 +37,7 @@ Rows = dict[bytes, list[dict[str, Any]]]
 
 def latest_heartbeats(keys: Sequence[bytes]) -> Rows:
     """The latest heartbeats and update checks of each robot, newest first; `call` as the robot made it."""
-    rows = _by_key(_HEARTBEATS, keys, LATEST_HEARTBEATS)
+    rows = _by_key(_HEARTBEATS, keys, LATEST_HEARTBEATS, LATEST_HEARTBEATS)
     for of_one in rows.values():
         for row in of_one:
             row["path"] = Call(row["call"]).label
@@ -51,12 +58,12 @@ def watched_liveness(keys: Sequence[bytes]) -> dict[bytes, str]:
         return {bytes(key): state for key, state in cursor.fetchall()}
 
 
-def _by_key(query: str, keys: Sequence[bytes], limit: int) -> Rows:
+def _by_key(query: str, keys: Sequence[bytes], *limits: int) -> Rows:
     found: Rows = {}
     if not keys:
         return found
     with connection.cursor() as cursor:
-        cursor.execute(query, [list(keys), limit])
+        cursor.execute(query, [list(keys), *limits])
         names = [column.name for column in cursor.description][1:]
         for key, *values in cursor.fetchall():
             found.setdefault(bytes(key), []).append(dict(zip(names, values, strict=True)))

@@ -24,6 +24,7 @@ from dashboard.telemetry import telemetry
 from dashboard.tracking import computed_liveness
 from heartbeat.models import Robot
 from heartbeat.models.robot import Kind
+from heartbeat.reports import latest_report
 from heartbeat.rules.identity import key_of
 from heartbeat.rules.liveness import Liveness
 from migration import routing
@@ -159,7 +160,7 @@ def _facts(robot: Robot, alive: Liveness, plan: RoutePlan | None) -> dict[str, A
         "report": report,
         "owner": _ownership(robot, plan),
         "clock": _clock(robot.clock_offset_seconds),
-        "telemetry": telemetry(robot.payload, robot.battery_percent),
+        "telemetry": telemetry(latest_report(robot), robot.battery_percent),
         "kind": Kind(robot.kind).label if robot.kind in Kind.values else robot.kind,
     }
 

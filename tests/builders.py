@@ -5,9 +5,9 @@ from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
 
-from migration.management.commands.demo_users import APPS, PERMISSIONS
 from heartbeat.models import Robot
 from heartbeat.rules.identity import bucket_of, key_of
+from migration.management.commands.demo_users import APPS, PERMISSIONS
 from migration.models import PhaseRun, TrafficSample
 from migration.rules.voting import Role
 from migration.traffic import nothing

@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from heartbeat.api.parts import parts
-from heartbeat.models import Call, Heartbeat, Kind, Protocol, Robot, Role, Side
+from heartbeat.models import Kind, Protocol, Robot, Role, Side
+from heartbeat.reports import latest_report
 from heartbeat.rules.liveness import Liveness
 from heartbeat.rules.tags import LONGEST_TAG, MOST_TAGS, PATTERN, in_order, why_no_tag
 
@@ -131,11 +132,7 @@ class RobotDetailSerializer(RobotSerializer):
     @extend_schema_field(serializers.JSONField(allow_null=True))
     def get_reported(self, robot: Robot) -> dict[str, Any] | None:
         """The newest v2 heartbeat in the log."""
-        if robot.last_v2_at is None:
-            return None
-        told = Heartbeat.objects.of_robot(robot.key).filter(call=Call.HEARTBEAT, at=None)
-        newest = told.select_related("boot", "profile").order_by("-received_at").first()
-        return newest.as_reported() if newest else None
+        return latest_report(robot)
 
 
 class Seconds(serializers.FloatField):
