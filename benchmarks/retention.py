@@ -82,6 +82,7 @@ def dropping(connection: psycopg.Connection) -> Iterator[Seen]:
         connection.execute(f"DROP TABLE {DEFAULT}")
         yield _dropped(connection, "DETACH CONCURRENTLY, no default partition", concurrently, reading=reading)
         connection.execute(f"CREATE TABLE {DEFAULT} PARTITION OF {LOG} DEFAULT")
+        connection.execute("SELECT heartbeat_identify(%s)", (DEFAULT,))
 
 
 def _dropped(connection: psycopg.Connection, way: str, action: Callable[[str], None], *, reading: bool) -> Seen:
@@ -121,8 +122,8 @@ def moving(connection: psycopg.Connection) -> Iterator[Seen]:
 def fill(connection: psycopg.Connection, table: str, day: date) -> None:
     """Put `ROWS` heartbeats of a day into `table`, evenly over the day."""
     connection.execute(
-        f"INSERT INTO {table} (spelling_id, received_at, at, call, role, status)"
-        " SELECT 1, t, t, 'heartbeat', 'owner', 'idle' FROM ("
+        f"INSERT INTO {table} (spelling_id, received_at, call, role, side, address, status)"
+        " SELECT 1, t, 'heartbeat', 'owner', 'new', '', 'idle' FROM ("
         "  SELECT %s::timestamptz + n * interval '1 day' / %s AS t FROM generate_series(0, %s - 1) n) made",
         (datetime(day.year, day.month, day.day, tzinfo=UTC), ROWS, ROWS),
     )
@@ -138,8 +139,8 @@ def watched(connection: psycopg.Connection, way: str, action: Callable[[], objec
             while not stopped.is_set():
                 began = time.monotonic()
                 writer.execute(
-                    "INSERT INTO heartbeat_heartbeat (spelling_id, received_at, at, call, role)"
-                    " VALUES (1, clock_timestamp(), now(), 'heartbeat', 'owner')"
+                    "INSERT INTO heartbeat_heartbeat (spelling_id, received_at, call, role, side, address)"
+                    " VALUES (1, clock_timestamp(), 'heartbeat', 'owner', 'new', '')"
                 )
                 waits.append(time.monotonic() - began)
 
@@ -197,7 +198,8 @@ def database() -> Iterator[str]:
         call_command("migrate", "heartbeat", verbosity=0, skip_checks=True)
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute(
-                "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id) VALUES (1, 'XLE_1', 'xle_1', 'XLE_1')"
+                "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id, first_at)"
+                " VALUES (1, 'XLE_1', 'xle_1', 'XLE_1', now())"
             )
             connection.execute("SELECT heartbeat_make_partition(%s::date)", (TODAY,))
         yield server.url

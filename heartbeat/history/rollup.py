@@ -27,14 +27,16 @@ SHORTEST_SLICE, LONGEST_SLICE = timedelta(minutes=1), timedelta(hours=12)
 #: what one statement should read: fewer, and the next stretch is longer; more, and it is shorter
 FEW_ROWS, MANY_ROWS = 20_000, 200_000
 
+#: when it was so: `at` is there only for what came late, and `least` passes a null over
+_WAS_SO = "least(h.at, h.received_at)"
 _GROUPED = f"""
 grouped AS MATERIALIZED (
-    SELECT spelling.robot_key, date_trunc('minute', least(h.at, h.received_at)) AS minute, count(*) AS rows,
+    SELECT spelling.robot_key, date_trunc('minute', {_WAS_SO}) AS minute, count(*) AS rows,
         count(*) FILTER (WHERE h.call <> 'check_update') AS heartbeats,
         count(*) FILTER (WHERE h.call = 'check_update') AS update_checks,
         count(*) FILTER (WHERE h.at < h.received_at) AS late,
-        (array_agg(h.status ORDER BY h.at DESC) FILTER (WHERE h.status IS NOT NULL))[1] AS last_status,
-        max(h.at) FILTER (WHERE h.status IS NOT NULL) AS last_status_at,
+        (array_agg(h.status ORDER BY {_WAS_SO} DESC) FILTER (WHERE h.status IS NOT NULL))[1] AS last_status,
+        max({_WAS_SO}) FILTER (WHERE h.status IS NOT NULL) AS last_status_at,
         {
     ", ".join(
         f"nullif(count(h.{name}), 0) AS {name}_count, min(h.{name}) AS {name}_min,"
@@ -85,7 +87,7 @@ SELECT coalesce(sum(rows), 0)::bigint, count(*) FROM grouped"""
 AGAIN = f"""WITH {
     _GROUPED.format(
         table=LOG,
-        which="least(h.at, h.received_at) >= %(start)s AND least(h.at, h.received_at) < %(end)s"
+        which=f"{_WAS_SO} >= %(start)s AND {_WAS_SO} < %(end)s"
         " AND h.received_at >= %(start)s AND h.received_at < %(read_to)s",
     )
 }, {_ADDED}
@@ -208,8 +210,8 @@ def _add(
 def _months_of(connection: psycopg.Connection, given: dict[str, Any]) -> list[date]:
     """The months that a stretch of the log speaks of."""
     rows = connection.execute(
-        f"SELECT DISTINCT date_trunc('month', least(at, received_at), 'UTC') FROM {LOG}"
-        " WHERE received_at >= %(start)s AND received_at < %(end)s AND least(at, received_at) >= %(oldest)s",
+        f"SELECT DISTINCT date_trunc('month', {_WAS_SO}, 'UTC') FROM {LOG} h"
+        f" WHERE {_RECEIVED} AND {_WAS_SO} >= %(oldest)s",
         given,
     )
     return [month.astimezone(UTC).date() for (month,) in rows]

@@ -159,9 +159,9 @@ class Inserted:
         with psycopg.connect(dsn, autocommit=True) as connection:
             while not self.stopped.is_set():
                 connection.execute(
-                    f"INSERT INTO {LOG} (spelling_id, received_at, at, call, role, status)"
-                    " VALUES (3, %(at)s, %(at)s, 'heartbeat', 'owner', 'idle')",
-                    {"at": at + self.count * timedelta(milliseconds=1)},
+                    f"INSERT INTO {LOG} (spelling_id, received_at, call, role, side, address, status)"
+                    " VALUES (3, %s, 'heartbeat', 'owner', 'new', '', 'idle')",
+                    (at + self.count * timedelta(milliseconds=1),),
                 )
                 with self._more:
                     self.count += 1

@@ -20,8 +20,8 @@ def late(connection: psycopg.Connection, at: object, received_at: object, **meas
     """A heartbeat of robot 1 that arrives after its time."""
     said = {"status": "charging", "battery_percent": 90.0, **measured}
     connection.execute(
-        f"INSERT INTO {LOG} (spelling_id, received_at, at, call, role, status, battery_percent)"
-        " VALUES (2, %s, %s, 'heartbeat', 'owner', %s, %s)",
+        f"INSERT INTO {LOG} (spelling_id, received_at, at, call, role, side, address, status, battery_percent)"
+        " VALUES (2, %s, %s, 'heartbeat', 'owner', 'new', '', %s, %s)",
         (received_at, at, said["status"], said["battery_percent"]),
     )
 
@@ -39,9 +39,9 @@ def test_a_minute_holds_what_a_robot_did_under_any_spelling(history: psycopg.Con
     heard(history, NOW, 20, every=SECOND)
     heard(history, NOW + 30 * SECOND, 1, every=SECOND, spelling=2)
     history.execute(
-        f"INSERT INTO {LOG} (spelling_id, received_at, at, call, role)"
-        " VALUES (1, %(at)s, %(at)s, 'check_update', 'owner')",
-        {"at": NOW + 40 * SECOND},
+        f"INSERT INTO {LOG} (spelling_id, received_at, call, role, side, address)"
+        " VALUES (1, %s, 'check_update', 'owner', 'new', '')",
+        (NOW + 40 * SECOND,),
     )
 
     roll_up(history, NOW + 2 * MINUTE, A_YEAR)
@@ -124,9 +124,9 @@ def test_a_commit_that_hangs_is_waited_for(history: psycopg.Connection) -> None:
     partition(history, now.date(), (now + HOUR).date())
     with psycopg.connect(history.info.dsn) as hanging:
         hanging.execute(
-            f"INSERT INTO {LOG} (spelling_id, received_at, at, call, role)"
-            " VALUES (1, %(at)s, %(at)s, 'heartbeat', 'owner')",
-            {"at": now},
+            f"INSERT INTO {LOG} (spelling_id, received_at, call, role, side, address)"
+            " VALUES (1, %s, 'heartbeat', 'owner', 'new', '')",
+            (now,),
         )
         heard(history, now + SECOND, 1, every=SECOND, spelling=3)
         meanwhile = roll_up(history, now + 10 * MINUTE, A_YEAR)
