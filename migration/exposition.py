@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
+from django.db import connection
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
@@ -16,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from heartbeat.history import figures as history
 from heartbeat.relay import figures as relay
 from heartbeat.watching.figures import figures as liveness_figures
 from migration import routing, traffic
@@ -46,6 +48,7 @@ class _Figures:
         yield from _guards()
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
+        yield from _history()
         yield from _heartbeats()
 
 
@@ -118,6 +121,11 @@ def _guards() -> Iterator[Metric]:
     for pulse in Pulse.objects.all():
         age.add_metric([pulse.name], (now - pulse.at).total_seconds())
     yield age
+
+
+def _history() -> Iterator[Metric]:
+    connection.ensure_connection()
+    yield from history.collect(connection.connection, system_clock().now())
 
 
 def _heartbeats() -> Iterator[Metric]:

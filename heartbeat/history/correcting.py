@@ -19,8 +19,10 @@ log = structlog.get_logger(__name__)
 
 #: what lies further ahead than this was stamped by a clock that was wrong
 TOLERANCE = timedelta(hours=1)
-#: what is derived from the heartbeats, and holds their times
-STATE = ("heartbeat_robot", "heartbeat_legacyrow")
+#: what is derived from the heartbeats, and holds their times; the relay would not look at what lies before its cursor,
+#: nor ingest for resends of a run before that began
+STATE = ("heartbeat_robot", "heartbeat_legacyrow", "heartbeat_spelling", "heartbeat_boot")
+RELAY = ("heartbeat_relay", "heartbeat_relayed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def correct(connection: psycopg.Connection, now: datetime, began: datetime) -> C
     """Set back everything beyond `now`, so that its first heartbeat was received at `began`, when the clock jumped.
 
     The order and the distances stay. The minutes rolled up from them go; the heartbeats are in the rollups of their
-    right day when that is next verified. Ingest must be started again, it stamps no time before its latest one.
+    right day when that is next verified. Ingest and relay are to be started again: they remember times, too.
     Raises ClockNotCorrected when nothing lies ahead, or `began` does.
     """
     bound = now + TOLERANCE
@@ -48,7 +50,7 @@ def correct(connection: psycopg.Connection, now: datetime, began: datetime) -> C
         if row is None or row[0] is None:
             raise ClockNotCorrected(f"no heartbeat was stamped later than {bound.isoformat()}")
         offset = row[0] - began
-        moved = {table: _set_back(connection, table, bound, offset) for table in (LOG, *STATE)}
+        moved = {table: _set_back(connection, table, bound, offset) for table in (LOG, *STATE, *RELAY)}
         connection.execute(f"DELETE FROM {MINUTES} WHERE minute > %s", (bound,))
         connection.execute("DELETE FROM heartbeat_rolled_up_day WHERE day > %s", (bound.date(),))
     log.warning("history.clock_corrected", heartbeats=moved[LOG], offset_seconds=offset.total_seconds())

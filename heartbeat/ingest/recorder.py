@@ -12,7 +12,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,9 +24,11 @@ from prometheus_client import Counter as Metric
 from heartbeat.errors import Misplaced, NotRecorded, Unavailable, Unstorable
 from heartbeat.ingest.beat import Beat, V2Beat
 from heartbeat.ingest.marks import SHADOW
+from heartbeat.ingest.partitions import make_partitions
 from heartbeat.ingest.v2 import flush_tiny
 from heartbeat.ingest.writer import Writer
 from heartbeat.metrics import ACCEPTED, COMMIT_ROWS, COMMIT_SECONDS, DUPLICATES, REJECTED
+from heartbeat.rules.stamping import stamp_after
 from heartbeat.watching.hearing import say_hearing
 
 log = structlog.get_logger(__name__)
@@ -45,7 +47,6 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
 #: the connection is of no use any more, or the server cannot serve it now
-_TICK = timedelta(microseconds=1)
 _call_and_role = attrgetter("call", "role")
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -191,9 +192,10 @@ class Recorder:
 
     def _stamp(self) -> datetime:
         """Now, later than every stamp before: the order of arrival survives equal readings and a clock set back."""
-        now = datetime.now(UTC)
-        self._stamped_at = now = now if now > self._stamped_at else self._stamped_at + _TICK
-        return now
+        before, self._stamped_at = self._stamped_at, stamp_after(self._stamped_at, datetime.now(UTC))
+        if self._stamped_at < before:
+            log.warning("recorder.clock_set_back", seconds=(before - self._stamped_at).total_seconds())
+        return self._stamped_at
 
     async def _run(self) -> None:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
@@ -234,6 +236,7 @@ class Recorder:
             },
         )
         try:
+            await make_partitions(connection)
             writer = Writer(connection)
             await writer.prepare(CONNECT_TIMEOUT_SECONDS)
         except BaseException:

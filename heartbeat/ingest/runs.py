@@ -12,6 +12,7 @@ import msgspec
 
 from heartbeat.ingest.beat import V2Beat
 from heartbeat.rules.clocks import Clock, heard, seconds_late
+from heartbeat.rules.stamping import MOST_SET_BACK
 
 _TICK = timedelta(microseconds=1)
 
@@ -82,6 +83,9 @@ def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
     if beat.boot_id is None or beat.sequence is None:
         placed.runs[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)
         return
+    if run.at is not None and run.at - received_at > MOST_SET_BACK:
+        # It was stamped by a clock that was ahead: what it says of the order in time is worth nothing.
+        run = Run(run.boot_id, run.sequence, None, clock)
     if run.at is not None and run.boot_id == beat.boot_id:
         if beat.sequence > run.sequence:
             beat.at = at = at if at > run.at else run.at + _TICK

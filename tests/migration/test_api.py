@@ -139,6 +139,7 @@ def test_metrics_tell_the_split_the_moves_and_both_systems(installation, lead):
     assert 'lekiwi_migration_split_percent{mark="asked"} 0.0' in text
     assert 'lekiwi_migration_rollbacks_total{state="observed",trigger="operator"} 1.0' in text
     assert "lekiwi_ingest_up" in text
+    assert "lekiwi_heartbeat_history_default_rows 0.0" in text
     assert "django_http_requests_total_by_method_total" in text
 
 

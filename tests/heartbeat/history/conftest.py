@@ -13,6 +13,10 @@ from heartbeat.history.partitions import LOG, MINUTES, attached, tables_like
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 TODAY = NOW.date()
 
+EMPTIED = ", ".join(
+    f"heartbeat_{name}" for name in ("heartbeat", "rolled_up_day", "spelling", "boot", "robot", "legacyrow", "relay")
+)
+
 
 @pytest.fixture(scope="session")
 def history_database(database_url: str) -> str:
@@ -32,10 +36,11 @@ def history(history_database: str) -> Iterator[psycopg.Connection]:
             for name in {*attached(connection, parent), *tables_like(connection, f"{parent}_")}:
                 if not name.endswith("_default"):
                     connection.execute(f"DROP TABLE {name}")
-        connection.execute("TRUNCATE heartbeat_heartbeat, heartbeat_rolled_up_day, heartbeat_spelling, heartbeat_robot")
+        connection.execute(f"TRUNCATE {EMPTIED}")
         connection.execute(
-            "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id, first_at) VALUES (1, 'XLE_1', 'xle_1', 'XLE_1', now()),"
-            " (2, 'xle_1', 'xle_1', 'xle_1', now()), (3, 'XLE_2', 'xle_2', 'XLE_2', now())"
+            "INSERT INTO heartbeat_spelling (id, key, robot_key, robot_id, first_at) SELECT *, now() FROM (VALUES"
+            " (1, 'XLE_1'::bytea, 'xle_1'::bytea, 'XLE_1'), (2, 'xle_1', 'xle_1', 'xle_1'),"
+            " (3, 'XLE_2', 'xle_2', 'XLE_2')) AS given"
         )
         yield connection
 

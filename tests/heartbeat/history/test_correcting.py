@@ -24,6 +24,12 @@ def test_heartbeats_and_robots_of_2037_are_set_back_to_when_the_clock_jumped(his
         " VALUES ('xle_1', 'XLE_1', %s, %s, %s), ('xle_2', 'XLE_2', %s, %s, NULL)",
         (NOW - DAY, WRONG + 59 * SECOND, WRONG + 59 * SECOND, NOW - DAY, NOW - HOUR),
     )
+    history.execute("INSERT INTO heartbeat_boot (robot_key, boot_id, first_at) VALUES ('xle_1', 'b', %s)", (WRONG,))
+    history.execute(
+        "INSERT INTO heartbeat_relay (id, cursor, accepted, relayed, coalesced, too_old, refused, failed, waiting,"
+        " lag_seconds, updated_at) VALUES (1, %s, 0, 0, 0, 0, 0, 0, 0, 0, %s)",
+        (WRONG + 59 * SECOND, WRONG + MINUTE),
+    )
     heard(history, WRONG, 60, every=SECOND)
     keep_up(history, WRONG + HOUR)
 
@@ -36,6 +42,8 @@ def test_heartbeats_and_robots_of_2037_are_set_back_to_when_the_clock_jumped(his
         (jumped + 59 * SECOND, jumped + 59 * SECOND),
         (NOW - HOUR, None),
     ]
+    assert history.execute("SELECT first_at FROM heartbeat_boot").fetchall() == [(jumped,)]
+    assert history.execute("SELECT cursor FROM heartbeat_relay").fetchall() == [(jumped + 59 * SECOND,)]
     keep_up(history, NOW + DAY)
     assert is_complete(history, TODAY)
     assert number(history, "SELECT sum(heartbeats) FROM heartbeat_minute") == rows(history) == 120

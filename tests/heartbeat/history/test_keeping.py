@@ -12,7 +12,10 @@ from config.celery import app
 from heartbeat.errors import HistoryBusy
 from heartbeat.history import figures
 from heartbeat.history.keeping import keep, keep_up, keeper
-from heartbeat.history.partitions import midnight
+from heartbeat.history.partitions import DEFAULT, LOG, attached, day_name, midnight
+from heartbeat.ingest.beat import legacy_beat
+from heartbeat.ingest.marks import marks_of
+from heartbeat.ingest.recorder import Recorder
 from heartbeat.tasks import keep_history, keep_up_history
 from tests.heartbeat.history.conftest import NOW, TODAY, heard, partition, rows
 
@@ -87,6 +90,30 @@ def test_the_tasks_keep_the_history(here: psycopg.Connection) -> None:
 
     assert rows(here, "heartbeat_minute") == 2
     assert rows(here, "heartbeat_heartbeat_default") == 0
+
+
+async def test_ingest_finds_a_partition_for_today_and_tomorrow(
+    history: psycopg.Connection, history_database: str
+) -> None:
+    recorder = Recorder(history_database)
+    recorder.start()
+    await recorder.wait_for_first_connection(20)
+
+    today = datetime.now(UTC).date()
+    assert {day_name(today), day_name(today + DAY)} <= set(attached(history, LOG))
+    await recorder.close()
+
+
+async def test_ingest_stores_where_no_partition_can_be_made(history: psycopg.Connection, history_database: str) -> None:
+    heard(history, a_while_ago() + 2 * HOUR, 1, every=SECOND)  # in the default partition, which holds up a new one
+    recorder = Recorder(history_database, commit_timeout_seconds=20)
+    recorder.start()
+    await recorder.wait_for_first_connection(20)
+
+    await recorder.record(legacy_beat("XLE_1", marks_of({}), call="status", status="idle"))
+
+    assert rows(history, DEFAULT) == 2
+    await recorder.close()
 
 
 def test_what_beat_schedules_is_a_task_that_the_worker_knows() -> None:
