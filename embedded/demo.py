@@ -23,6 +23,7 @@ from embedded.postgres import Postgres
 from embedded.programs import Layout, Programs
 from embedded.redis import Redis
 from embedded.statedir import (
+    enrolment_token_of,
     explain,
     open_state,
     remember_logins,
@@ -136,7 +137,8 @@ class Demo:
         """Migrations, routes and logins, unless this very build did that to this very database before."""
         (self.layout.state / "staticfiles").mkdir(exist_ok=True)
         build = plan.build_of_source()
-        if self._same_data and (self.layout.envoy_state / "routes" / "routes.json").exists():
+        needed = (self.layout.envoy_state / "routes" / "routes.json", enrolment_token_of(self.layout.state))
+        if self._same_data and all(path.exists() for path in needed):
             self.logins = remembered_logins(self.layout.state, build)
         if self.logins:
             await self._together(
@@ -178,7 +180,7 @@ async def _fly(demo: Demo, programs: Programs) -> int:
     demo.console.say(f"Everything runs; the autopilot takes over (dashboard {demo.layout.url('OWN_DOOR_PORT')}/).")
     demo.console.clear()
     command = ["-m", "simulator.autopilot", "--control", str(demo.layout.control_socket)]
-    command += ["--ledger", str(demo.layout.ledger)]
+    command += ["--ledger", str(demo.layout.ledger), "--v2-share", str(demo.options.v2_share)]
     command += ["--report", str(demo.options.report)] if demo.options.report else []
     pilot = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -5,19 +5,24 @@ Prints the logins alone.
 """
 
 import io
+import os
 import sys
+from pathlib import Path
 
 import django
 from django.core.management import CommandError, call_command
 
+from embedded.statedir import enrolment_token_of
+
 
 def main() -> None:
-    """Bring the database up to date, write the first route file, make the demo's logins."""
+    """Bring the database up to date, write the first route file, make the demo's logins and its robots' enrolment."""
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
     _keep_history()
     call_command("initial_routes")
     call_command("demo_users")
+    call_command("demo_enrolment", enrolment_token_of(Path(os.environ["STATE_DIR"])))
 
 
 def _keep_history() -> None:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedded.children import FAST_SHUTDOWN
@@ -16,6 +16,7 @@ from embedded.errors import StartError
 from embedded.ports import LOOPBACK, check_free, free_ports
 from embedded.postgres import Postgres
 from embedded.redis import Redis
+from embedded.statedir import enrolment_token_of
 from embedded.supervisor import Program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -246,7 +247,10 @@ class Programs:
         command = ["-m", "simulator.fleet", "--door", self.layout.url("ROBOTS_DOOR_PORT")]
         command += ["--robots", str(self.layout.robots), "--interval", str(ROBOT_INTERVAL_SECONDS)]
         command += ["--v2-share", str(self.layout.v2_share)]
-        return self._python("fleet", [*command, "--ledger", str(ledger)])
+        # In its environment, not in its arguments: those everybody on the machine can read.
+        token = enrolment_token_of(self.layout.state).read_text()
+        program = self._python("fleet", [*command, "--ledger", str(ledger)])
+        return replace(program, env={"FLEET_ENROLMENT_TOKEN": token, **program.env})
 
     def _python(
         self,

@@ -16,7 +16,7 @@ from pathlib import Path
 from embedded.control import Control, ControlError
 from embedded.places import runtime_directory
 from embedded.programs import ROOT, any_ports
-from embedded.statedir import secret_key
+from embedded.statedir import enrolment_token_of, secret_key
 
 UP_SECONDS = 120.0
 
@@ -33,6 +33,11 @@ class Stack:
     def url(self, variable: str) -> str:
         """The address of a port variable."""
         return f"http://127.0.0.1:{self.ports[variable]}"
+
+    @property
+    def enrolment_token(self) -> str:
+        """With which v2 robots get their own tokens."""
+        return enrolment_token_of(self.state).read_text()
 
     def use_from_here(self) -> None:
         """Point this process's Django at the system, so that the use cases run here as they do in a worker."""
@@ -85,10 +90,14 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
 
 
 @contextmanager
-def fleet(door: str, robots: int, ledger: Path) -> Iterator[subprocess.Popen[bytes]]:
+def fleet(
+    door: str, robots: int, ledger: Path, *, v2_share: float = 0.0, enrolment_token: str | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Robots that speak once a second until the block ends; yields their process."""
     command = [sys.executable, "-m", "simulator.fleet", "--door", door, "--robots", str(robots), "--interval", "1"]
-    process = subprocess.Popen([*command, "--ledger", str(ledger)], cwd=ROOT, stdout=subprocess.DEVNULL)
+    command += ["--v2-share", str(v2_share), "--ledger", str(ledger)]
+    env = {**os.environ, **({"FLEET_ENROLMENT_TOKEN": enrolment_token} if enrolment_token else {})}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:
         yield process
     finally:

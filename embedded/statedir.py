@@ -61,6 +61,11 @@ def secret_key(state: Path) -> str:
     return path.read_text()
 
 
+def enrolment_token_of(state: Path) -> Path:
+    """Where the token is with which the fleet's v2 robots get their own, once everything is prepared."""
+    return state / "fleet" / "enrolment_token"
+
+
 def remember_logins(state: Path, build: str, logins: list[str]) -> None:
     """Note that everything is prepared for `build`, and the logins to tell next time."""
     path = state / "prepared.json"

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--control", required=True, help="control socket of the running demo")
     parser.add_argument("--ledger", type=Path, required=True, help="the fleet's ledger")
     parser.add_argument("--report", type=Path, help="write the report to this file")
+    parser.add_argument("--v2-share", type=float, default=0.0, help="share of the robots that speak v2")
     asked = parser.parse_args()
     began = time.monotonic()
     control = Control(asked.control)
@@ -35,14 +36,14 @@ def main() -> int:
     except (TookTooLong, RuntimeError, httpx.HTTPError) as error:
         stopped_by = str(error) or repr(error)
         say(f"stopped: {stopped_by}")
-    report = settle(journey, crew, control, asked.ledger, stopped_by)
+    report = settle(journey, crew, control, asked, stopped_by)
     if asked.report:
         asked.report.write_text(json.dumps(report.as_json(), indent=1) + "\n")
     summarise(report, time.monotonic() - began)
     return 0 if report.ok else 1
 
 
-def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped_by: str) -> Report:
+def settle(journey: Journey, crew: Crew, control: Control, asked: argparse.Namespace, stopped_by: str) -> Report:
     """Stop the fleet, wait until the watchdog has counted its last calls, and compare everything."""
     database_url = os.environ["DATABASE_URL"]
     control.stop("fleet")
@@ -53,9 +54,9 @@ def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped
         stopped_by = f"{stopped_by}; {error}" if stopped_by else str(error)
     return judge(
         Report(
-            robots=len(accounts.read_ledger(ledger).by_robot),
+            robots=len(accounts.read_ledger(asked.ledger).by_robot),
             accounts=accounts.settle(
-                ledger,
+                asked.ledger,
                 database_url,
                 mirrored=mirrored(journey, finished),
                 outage=journey.outage,
@@ -65,6 +66,7 @@ def settle(journey: Journey, crew: Crew, control: Control, ledger: Path, stopped
             rollbacks=crew.rollbacks(),
             totals=accounts.traffic_totals(database_url),
             stopped_by=stopped_by,
+            v2_share=asked.v2_share,
         )
     )
 

@@ -30,6 +30,8 @@ class Report:
     totals: dict[str, Any]
     #: what stopped the journey before its end, if anything did
     stopped_by: str = ""
+    #: share of the robots that were to speak v2
+    v2_share: float = 0.0
     claims: list[Claim] = field(default_factory=list)
 
     @property
@@ -102,6 +104,11 @@ def judge(report: Report) -> Report:
             "no acknowledged v2 heartbeat is missing",
             accounts.v2_missing == 0,
             f"{accounts.v2_missing} of {accounts.v2_acknowledged_by_new:,} missing",
+        ),
+        Claim(
+            "v2 robots were heard by new over v2, if there are any",
+            accounts.v2_acknowledged_by_new > 0 or not round(report.v2_share * report.robots),
+            f"{accounts.v2_acknowledged_by_new:,} of {accounts.v2_said:,} heartbeats",
         ),
         Claim("new heard what legacy acknowledged, but for its own outage", outside == 0, f"{outside} not heard"),
         Claim("every shift was observed", bool(report.shifts) and not unobserved, f"{len(unobserved)} were not"),

@@ -39,6 +39,10 @@ class Agent:
     in_flight: int = 0
     #: once it speaks v2; its other calls stay legacy's
     voice: Voice | None = None
+    #: who has one shows it with every call, also when it speaks legacy again
+    token: str | None = None
+    #: held by whoever speaks for this robot
+    mouth: asyncio.Lock = field(default_factory=asyncio.Lock)
     _life: Life = field(init=False)
     _update: Update = field(init=False)
     _next_check: float = field(init=False)
@@ -63,7 +67,8 @@ class Agent:
         while not self.dismissed:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if not self.absent:
-                await self.report()
+                async with self.mouth:
+                    await self.report()
             due = max(due + interval, time.monotonic())
 
     async def report(self) -> None:
@@ -100,12 +105,13 @@ class Agent:
         body = json.dumps(content).encode()
         head = (
             f"POST /api/robot/status HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{self._authorization()}\r\n"
         )
         return head.encode() + body
 
     def speak_v2(self, token: str | None, heard: Callable[[Said], None]) -> Voice:
         """From now on its heartbeats are v2's. The voice has to be kept alive by the caller."""
+        self.token = token
         self.voice = Voice(
             self.robot.robot_id,
             self.door,
@@ -119,6 +125,9 @@ class Agent:
             self._skew,
         )
         return self.voice
+
+    def _authorization(self) -> str:
+        return f"Authorization: Bearer {self.token}\r\n" if self.token else ""
 
     def _services(self) -> dict[str, str]:
         if self._update.status == "deploying":
@@ -155,9 +164,8 @@ class Agent:
             update.accept(answer.body, time.monotonic())
 
     async def _get(self, call: str, path: str) -> Exchange:
-        token = self.voice.token if self.voice else None
-        authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-        head = f"GET {path} HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n{authorization}\r\n"
+        start = f"GET {path} HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n"
+        head = f"{start}{self._authorization()}\r\n"
         return await self._send(call, head.encode())
 
     async def _send(self, call: str, request: bytes) -> Exchange:

@@ -89,9 +89,11 @@ class Fleet:
     def _agent(self, number: int, robot: Robot) -> Agent:
         # A generator per robot: what one of them does never changes what another one draws.
         chance = random.Random(f"{self.seed}/{number}")
-        return Agent(
+        agent = Agent(
             robot, self.door, self.ledger, self.faults, self.check_update_seconds, self._age, self._saw, chance
         )
+        agent.token = self.tokens.known(robot.robot_id) if self.tokens else None
+        return agent
 
     def _age(self) -> float:
         return time.monotonic() - self._started
@@ -111,7 +113,7 @@ class Fleet:
     async def _speak_v2(self, agent: Agent) -> None:
         """Let this robot speak v2 as soon as it has its token; until then it speaks as it always did."""
         try:
-            token = await self.tokens.of(agent.robot, agent.chance) if self.tokens else None
+            token = await self.tokens.of(agent.robot, agent.chance, agent.mouth) if self.tokens else None
         except PermissionError as error:
             print(f"fleet: {error}; it goes on with the legacy call", flush=True)
             return

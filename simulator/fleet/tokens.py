@@ -29,13 +29,21 @@ class Tokens:
         if file is not None and file.exists():
             self._known = dict(json.loads(file.read_text()))
 
-    async def of(self, robot: Robot, chance: random.Random) -> str | None:
-        """This robot's token, once it has one: tries until the system gives it. PermissionError: it will not."""
+    def known(self, robot_id: str) -> str | None:
+        """The token that this robot has got already."""
+        return self._known.get(robot_id)
+
+    async def of(self, robot: Robot, chance: random.Random, mouth: asyncio.Lock) -> str | None:
+        """This robot's token, once it has one: tries until the system gives it. PermissionError: it will not.
+
+        `mouth` is held while it asks: an id that has a token is refused without it, so no call without one may be on
+        its way when the token is made.
+        """
         if self.enrolment_token is None:
             return None
         retry = Retry(chance, 0.5, 15.0)
         while (token := self._known.get(robot.robot_id)) is None:
-            async with self._few:
+            async with self._few, mouth:
                 token, status, hint = await self._enrol(robot)
             if token is not None:
                 self._keep(robot.robot_id, token)

@@ -36,6 +36,8 @@ class StandIn:
         self.tokens: set[str | None] = set()
         self.command_results: list[dict[str, Any]] = []
         self.open_sockets: list[web.WebSocketResponse] = []
+        #: robot → the token without which its legacy calls are refused
+        self.enrolled: dict[str, str] = {}
         self.url = ""
         self.poison: set[int] = set()
         self._loop = asyncio.new_event_loop()
@@ -108,7 +110,10 @@ class StandIn:
     async def status(self, request: web.Request) -> web.Response:
         if refusal := await self._judge(request, self.legacy):
             return refusal
-        self.legacy_bodies.append(await request.json())
+        body = await request.json()
+        if (token := self.enrolled.get(body["robot_id"])) and request.headers.get("authorization") != f"Bearer {token}":
+            return web.json_response({"detail": "this robot has a token"}, status=401)
+        self.legacy_bodies.append(body)
         return web.json_response({"status": "updated"})
 
     async def check_update(self, request: web.Request) -> web.Response:
@@ -122,6 +127,7 @@ class StandIn:
             return web.json_response(problem, status=401, content_type="application/problem+json")
         wish = await request.json()
         token = f"lkr_{wish['robot_id']}_{wish.get('kind')}_{wish.get('site')}"
+        self.enrolled[wish["robot_id"]] = token
         return web.json_response({"robot_id": wish["robot_id"], "token": token}, status=201)
 
     async def socket(self, request: web.Request) -> web.StreamResponse:

@@ -126,6 +126,7 @@ def test_the_whole_system_comes_up_heals_survives_kill_9_of_its_runner_and_goes_
     run.begin("--no-fleet")
     assert not [process for process in left if process.is_running()]
     assert run.query("SELECT count(*) FROM django_migrations") == migrations
+    assert run.query("SELECT count(*) FROM heartbeat_enrolmenttoken") == 1
     assert "fleet" not in run.pids()
 
     every = [*run.pids().values()]

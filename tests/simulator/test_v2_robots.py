@@ -57,6 +57,21 @@ def test_a_share_of_the_robots_speaks_v2_with_tokens_of_their_own(door: StandIn,
         until(lambda: len(door.stored) > seen, "the fleet runs again")
         stop(process)
     assert door.calls["POST /api/v2/enrol"] == 3
+    assert read_ledger(path).failures == 0
+
+
+def test_robots_that_speak_legacy_again_show_the_tokens_they_have(door: StandIn, tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    with fleet(door.url, path, *FLAGS, "--enrolment-token", "lke_good") as process:
+        until(lambda: len(door.stored) > 6, "v2 robots are heard")
+        stop(process)
+
+    with fleet(door.url, path, *FLAGS[:-1], "0") as process:
+        seen = len(door.legacy_bodies)
+        until(lambda: len({body["robot_id"] for body in door.legacy_bodies[seen:]}) == 6, "all speak legacy")
+        stop(process)
+
+    assert read_ledger(path).failures == 0
 
 
 def test_what_they_say_is_valid_and_true_to_their_kind(door: StandIn, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Issuing, rotating, revoking and closing, as operators do it, with the audit log that listens."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -217,3 +218,19 @@ class TestCommands:
     def test_what_cannot_be_done_is_said_in_a_sentence(self, arguments, reason):
         with pytest.raises(CommandError, match=reason):
             call_command(*arguments)
+
+
+def test_the_demos_robots_have_one_good_token_whenever_the_demo_starts(tmp_path: Path, monkeypatch):
+    file = tmp_path / "fleet" / "enrolment_token"
+    with pytest.raises(CommandError, match="only for a demo"):
+        call_command("demo_enrolment", file)
+    monkeypatch.setenv("DEMO", "1")
+
+    for _ in range(2):
+        call_command("demo_enrolment", file)
+    first = EnrolmentToken.objects.get()
+    enrolment_tokens.revoke(first, by="ada", at=NOW)
+    call_command("demo_enrolment", file)
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert bytes(EnrolmentToken.objects.live(NOW).get().digest) == digest_of(file.read_bytes()) != bytes(first.digest)
