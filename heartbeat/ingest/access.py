@@ -144,7 +144,7 @@ class Access:
 
     def remember(self, live: Live) -> None:
         """Know a token that was issued just now, before the database's notice of it comes back."""
-        self._register.put(live)
+        self._register.add(live)
 
     def _admitted(self, authorization: bytes | None) -> Admitted | None:
         token = bearer_in(authorization)

@@ -56,6 +56,11 @@ class Register:
         self.by_robot.setdefault(live.admitted.robot_key, []).append(live)
         self.fingerprint ^= live.fingerprint
 
+    def add(self, live: Live) -> None:
+        """Know a token; one that the database has told of already stays as it was told, with its fingerprint."""
+        if live.admitted.token_id not in self._by_id:
+            self.put(live)
+
     def drop(self, token_id: int) -> None:
         """Know a token no more; one that was never known is none."""
         live = self._by_id.pop(token_id, None)

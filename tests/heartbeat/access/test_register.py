@@ -46,3 +46,15 @@ def test_reading_everything_anew_leaves_nothing_of_before(changes):
     other.replace_tokens(kept)
 
     assert vars(register) == vars(other)
+
+
+def test_what_the_database_has_told_is_not_overwritten_by_who_issued_it():
+    register, told = Register(), live(1, 1)
+    register.put(told)
+
+    register.add(told._replace(fingerprint=0))
+    register.add(live(2, 1)._replace(fingerprint=0))
+
+    assert register.token(1) == told
+    assert register.token(2) is not None
+    assert register.fingerprint == told.fingerprint
