@@ -1,7 +1,8 @@
 """What kill -9 costs, process by process, under load: `python -m benchmarks.faults [--json FILE]`.
 
 Each process of the new system is killed, PostgreSQL with all of its children, and started again by the supervisor.
-Afterwards every request that a robot was told `new` had taken is looked for in the database.
+Half of the robots speak v2. Afterwards everything that a robot was told `new` had taken is looked for in the database:
+legacy calls by their request id, v2 heartbeats by run and number. No robot is silent, so nobody may be called offline.
 Baselines: robots that talk to ingest without the door while it is killed, and a writer that PostgreSQL tells of a
 commit before (synchronous_commit off) and after it is on the disk, while that is killed.
 """
@@ -25,9 +26,10 @@ from benchmarks.shift import Robots, move, settle
 from embedded.stack import Stack, fleet, running
 
 ROBOTS = 300
+V2_SHARE = "0.5"
 BASELINE_ROBOTS = 100
 #: in the order of the kills; those that are not there are named in the report
-PROCESSES = ("ingest", "site", "live", "watcher", "worker", "beat", "postgres", "redis")
+PROCESSES = ("ingest", "site", "live", "watcher", "relay", "worker", "beat", "postgres", "redis")
 #: how long the robots are watched after a kill, at least
 WATCHED_SECONDS = 6.0
 BACK_SECONDS = 60.0
@@ -47,6 +49,7 @@ class Fault:
     failed_requests: int
     requests: int
     acknowledged: int = 0
+    acknowledged_v2: int = 0
     missing: int = 0
     heard_again_s: float | None = None
 
@@ -58,39 +61,45 @@ class Measured:
     faults: list[Fault] = field(default_factory=list)
     not_there: list[str] = field(default_factory=list)
     acknowledged: int = 0
+    acknowledged_v2: int = 0
     missing: int = 0
+    #: robots that were called offline, while all of them spoke
+    false_offline: int = 0
     without_door: tuple[int, int] = (0, 0)
     #: synchronous_commit: (commits told of, missing)
     commits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def main() -> int:
-    """Run it, print the tables, write the JSON. 1 if anything acknowledged is missing or was not heard again."""
+    """Run it, print the tables, write the JSON. 1 if anything acknowledged is missing, or somebody not heard again."""
     asked = reporting.arguments(__doc__.splitlines()[0] if __doc__ else "").parse_args()
     measured = Measured()
     with running() as stack:
         stack.use_from_here()
         stack.control.stop("watchdog")  # it would roll back what is measured here
         ledger = stack.state / "benchmark-ledger"
-        with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger) as process:
+        move("full_100")  # before the robots come: v2 is refused in Preparation, and they would wait to enrol
+        door, token = stack.url("ROBOTS_DOOR_PORT"), stack.enrolment_token
+        with fleet(door, ROBOTS, ledger, "--v2-share", V2_SHARE, enrolment_token=token) as process:
             robots = Robots(ledger, process)
-            robots.wait_for(2 * ROBOTS)
-            move("full_100")
+            poll(lambda: ledger.exists() and robots.v2_said() > ROBOTS, "v2 robots are not heard")
             there = stack.control.status()["processes"]
             measured.not_there = [name for name in PROCESSES if name not in there]
             for name in PROCESSES:
                 if name in there:
                     measured.faults.append(fault(stack, robots, ledger, name))
+            measured.false_offline = called_offline(stack.environment["DATABASE_URL"])
         settle_accounts(measured, ledger, stack.environment["DATABASE_URL"])
         measured.without_door = without_the_door(stack)
         measured.commits = {setting: alone(stack, setting) for setting in ("on", "off")}
     report(measured, asked.json)
-    return 0 if not measured.missing and all(one.heard_again_s is not None for one in measured.faults) else 1
+    lost = measured.missing or measured.false_offline or not measured.acknowledged_v2
+    return 0 if not lost and all(one.heard_again_s is not None for one in measured.faults) else 1
 
 
 def fault(stack: Stack, robots: Robots, ledger: Path, name: str) -> Fault:
     """Kill a process, let the supervisor start it again, and watch the robots until `new` hears them again."""
-    requests, failures = robots.requests(), robots.failures()
+    requests, failures = _said(robots)
     watched = Watched(ledger)
     at, restarted_s = kill_and_wait(stack, name)
     poll(
@@ -98,7 +107,20 @@ def fault(stack: Stack, robots: Robots, ledger: Path, name: str) -> Fault:
         f"new heard nobody after {name} was killed",
     )
     settle(stack)
-    return Fault(name, at, restarted_s, robots.failures() - failures, robots.requests() - requests)
+    requests_then, failures_then = _said(robots)
+    return Fault(name, at, restarted_s, failures_then - failures, requests_then - requests)
+
+
+def _said(robots: Robots) -> tuple[int, int]:
+    """Requests and v2 heartbeats so far, and those that failed or that a robot gave up."""
+    return robots.requests() + robots.v2_said(), robots.failures() + robots.v2_given_up()
+
+
+def called_offline(database_url: str) -> int:
+    """How many robots have been called offline so far."""
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute("SELECT count(*) FROM heartbeat_livenessevent WHERE to_state = 'offline'").fetchone()
+        return int(row[0]) if row else 0
 
 
 def kill_and_wait(stack: Stack, name: str) -> tuple[float, float]:
@@ -134,17 +156,19 @@ def poll(holds: Callable[[], bool], otherwise: str) -> None:
 
 
 def settle_accounts(measured: Measured, ledger: Path, database_url: str) -> None:
-    """Look for everything acknowledged in the database; each request belongs to the kill that came last before it."""
+    """Look for everything acknowledged in the database; each belongs to the kill that came last before it."""
     there = stored(database_url)
     begins = [one.at - BEFORE_SECONDS for one in measured.faults]
     for one in taken(ledger):
-        missing = one.request_id not in there
+        missing = one.identity not in there
         measured.acknowledged += 1
+        measured.acknowledged_v2 += one.v2
         measured.missing += missing
         number = bisect_right(begins, one.sent) - 1
         if number >= 0:
             after = measured.faults[number]
             after.acknowledged += 1
+            after.acknowledged_v2 += one.v2
             after.missing += missing
             if one.sent > after.at and after.heard_again_s is None:
                 after.heard_again_s = one.told - after.at
@@ -153,7 +177,7 @@ def settle_accounts(measured: Measured, ledger: Path, database_url: str) -> None
 def without_the_door(stack: Stack) -> tuple[int, int]:
     """Baseline: requests and failures of robots that talk to ingest itself, while it is killed and started again."""
     ledger = stack.state / "baseline-ledger"
-    with fleet(stack.url("INGEST_PORT"), BASELINE_ROBOTS, ledger) as process:
+    with fleet(stack.url("INGEST_PORT"), BASELINE_ROBOTS, ledger, "--side", "new") as process:
         robots = Robots(ledger, process)
         robots.wait_for(2 * BASELINE_ROBOTS)
 
@@ -200,7 +224,17 @@ def _write_until_killed(writer: psycopg.Connection, stack: Stack) -> int:
 
 def report(measured: Measured, path: Path | None) -> None:
     """Print the tables and write the JSON."""
-    columns = ("killed", "running again s", "requests", "failed", "acknowledged", "stored", "missing", "heard again s")
+    columns = (
+        "killed",
+        "running again s",
+        "said",
+        "failed",
+        "acknowledged",
+        "v2",
+        "stored",
+        "missing",
+        "heard again s",
+    )
     rows = [
         (
             one.process,
@@ -208,6 +242,7 @@ def report(measured: Measured, path: Path | None) -> None:
             one.requests,
             one.failed_requests,
             one.acknowledged,
+            one.acknowledged_v2,
             one.acknowledged - one.missing,
             one.missing,
             "never" if one.heard_again_s is None else f"{one.heard_again_s:.2f}",
@@ -233,14 +268,18 @@ def report(measured: Measured, path: Path | None) -> None:
         )
     )
     print(f"\nacknowledged by new: {measured.acknowledged:,}, missing: {measured.missing:,}")
+    print(f"of them v2: {measured.acknowledged_v2:,}; robots called offline while all spoke: {measured.false_offline}")
     figures = {
         "acknowledged": measured.acknowledged,
+        "acknowledged_v2": measured.acknowledged_v2,
         "missing": measured.missing,
+        "false_offline": measured.false_offline,
         "failed_requests": sum(one.failed_requests for one in measured.faults),
         "not_there": measured.not_there,
         "faults": {
             one.process: {
                 "acknowledged": one.acknowledged,
+                "acknowledged_v2": one.acknowledged_v2,
                 "stored": one.acknowledged - one.missing,
                 "missing": one.missing,
                 "requests": one.requests,

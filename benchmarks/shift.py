@@ -78,6 +78,15 @@ class Robots:
         """Requests that a robot saw fail."""
         return self._reader.update().failures
 
+    def v2_said(self) -> int:
+        """v2 heartbeats that are settled."""
+        return self._reader.update().v2.outcomes.total()
+
+    def v2_given_up(self) -> int:
+        """v2 heartbeats that were refused, or dropped from a full buffer."""
+        outcomes = self._reader.update().v2.outcomes
+        return outcomes["refused"] + outcomes["dropped"]
+
     @contextmanager
     def silent(self) -> Iterator[None]:
         """Let no robot speak in this block, so that two counters can be read as of the same moment."""

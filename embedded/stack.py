@@ -91,11 +91,11 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
 
 @contextmanager
 def fleet(
-    door: str, robots: int, ledger: Path, *, v2_share: float = 0.0, enrolment_token: str | None = None
+    door: str, robots: int, ledger: Path, *flags: str, enrolment_token: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Robots that speak once a second until the block ends; yields their process."""
+    """Robots that speak once a second until the block ends, with more `flags` of theirs; yields their process."""
     command = [sys.executable, "-m", "simulator.fleet", "--door", door, "--robots", str(robots), "--interval", "1"]
-    command += ["--v2-share", str(v2_share), "--ledger", str(ledger)]
+    command += ["--ledger", str(ledger), *flags]
     env = {**os.environ, **({"FLEET_ENROLMENT_TOKEN": enrolment_token} if enrolment_token else {})}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:

@@ -22,6 +22,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """The command line; unknown arguments exit 2 with one sentence."""
     parser = argparse.ArgumentParser(prog="python -m simulator.fleet", description=__doc__)
     parser.add_argument("--door", required=True, help="where robots call, as http://127.0.0.1:8080")
+    parser.add_argument("--side", choices=("new", "legacy"), help="mark legacy calls as the door does: without a door")
     parser.add_argument("--robots", type=int, default=200)
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between a robot's heartbeats")
     parser.add_argument("--ledger", type=Path, help="file to append the ledger to")
@@ -44,7 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     if arguments.robots < 1 or arguments.interval <= 0 or arguments.check_update_every <= 0:
         parser.error("--robots, --interval and --check-update-every are greater than 0")
     try:
-        arguments.door = Door(arguments.door)
+        arguments.door = Door(arguments.door, arguments.side)
     except ValueError as error:
         parser.error(str(error))
     return arguments

@@ -104,7 +104,7 @@ class Agent:
         }
         body = json.dumps(content).encode()
         head = (
-            f"POST /api/robot/status HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n"
+            f"POST /api/robot/status HTTP/1.1\r\n{self.door.legacy_headers}Accept: */*\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{self._authorization()}\r\n"
         )
         return head.encode() + body
@@ -164,7 +164,7 @@ class Agent:
             update.accept(answer.body, time.monotonic())
 
     async def _get(self, call: str, path: str) -> Exchange:
-        start = f"GET {path} HTTP/1.1\r\nHost: {self.door.host_header}\r\nAccept: */*\r\n"
+        start = f"GET {path} HTTP/1.1\r\n{self.door.legacy_headers}Accept: */*\r\n"
         head = f"{start}{self._authorization()}\r\n"
         return await self._send(call, head.encode())
 

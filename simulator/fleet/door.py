@@ -99,14 +99,19 @@ class Connection(asyncio.Protocol):
 
 
 class Door:
-    """The address robots know. `stale_connections` counts requests sent again because a resting connection was gone."""
+    """The address robots know. `stale_connections` counts requests sent again because a resting connection was gone.
 
-    def __init__(self, url: str) -> None:
+    With `side` every legacy call is marked as the robots' door marks it: `new` takes none without, so this is for
+    measuring what the door is good for.
+    """
+
+    def __init__(self, url: str, side: str | None = None) -> None:
         where = urlsplit(url)
         if where.scheme != "http" or not where.hostname or where.path not in ("", "/"):
             raise ValueError(f"the door is an address like http://127.0.0.1:8080, not {url!r}")
         self.host, self.port = where.hostname, where.port or 80
         self.host_header = where.netloc
+        self.legacy_headers = f"Host: {where.netloc}\r\n" + (f"x-side: {side}\r\n" if side else "")
         self.stale_connections = 0
         self._resting: list[Connection] = []
         self._busy: set[Connection] = set()
