@@ -8,6 +8,7 @@ import pytest
 
 from heartbeat.api import examples, robot_calls
 from heartbeat.api.schema import document
+from tests.heartbeat.conftest import ENROLLED
 
 EXAMPLES = examples.read(examples.EXAMPLES)
 HEARTBEAT = "/api/v2/heartbeat"
@@ -26,7 +27,7 @@ def test_the_description_of_a_heartbeat_names_every_field_of_the_type() -> None:
 
 
 async def test_the_example_of_a_heartbeat_is_accepted_and_answered_as_described(new: httpx.AsyncClient) -> None:
-    answer = await new.post(HEARTBEAT, json=EXAMPLES[f"POST {HEARTBEAT}"]["request"])
+    answer = await new.post(HEARTBEAT, json=EXAMPLES[f"POST {HEARTBEAT}"]["request"] | {"robot_id": ENROLLED})
 
     assert answer.status_code == 200, answer.text
     valid(answer.json(), "Accepted")
@@ -46,17 +47,14 @@ async def test_every_described_field_is_refused_by_name_when_it_is_of_another_ty
         valid(answer.json(), "Problem")
 
 
-_TO_COME = pytest.mark.xfail(strict=True, reason="ingest does not answer it yet")
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [
         ("POST", HEARTBEAT),
-        pytest.param("POST", "/api/v2/heartbeats", marks=_TO_COME),
-        pytest.param("POST", "/api/v2/ping/lkr_x", marks=_TO_COME),
-        pytest.param("GET", "/api/v2/ping/lkr_x", marks=_TO_COME),
-        pytest.param("POST", "/api/v2/enrol", marks=_TO_COME),
+        ("POST", "/api/v2/heartbeats"),
+        ("POST", "/api/v2/ping/lkr_x"),
+        ("GET", "/api/v2/ping/lkr_x"),
+        ("POST", "/api/v2/enrol"),
     ],
 )
 async def test_ingest_knows_every_described_call(new: httpx.AsyncClient, method: str, path: str) -> None:
