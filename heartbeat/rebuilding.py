@@ -11,10 +11,10 @@ from django.db import connection
 
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat, who_is
 from heartbeat.ingest.marks import Marks
+from heartbeat.ingest.parameters import applied_columns
 from heartbeat.ingest.schema import V2Heartbeat
 from heartbeat.ingest.statement import LEGACY, V2
 from heartbeat.ingest.v2 import v2_beat
-from heartbeat.ingest.writer import applied_columns
 from heartbeat.rules.kind import kind_from_word
 from heartbeat.rules.reporting import reported
 

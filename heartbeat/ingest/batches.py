@@ -14,9 +14,9 @@ from heartbeat.ingest.answers import Answer, Headers, invalid, problem, v2_refus
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.recorder import Outcome
 from heartbeat.ingest.refusal import too_fast
 from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.waiting import Outcome
 from heartbeat.metrics import REJECTED
 
 MOST_HEARTBEATS = 10_000

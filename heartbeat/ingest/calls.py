@@ -18,9 +18,10 @@ from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid,
 from heartbeat.ingest.beat import V2Beat
 from heartbeat.ingest.legacy_calls import plain_status
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.recorder import Outcome, Recorder
+from heartbeat.ingest.recorder import Recorder
 from heartbeat.ingest.refusal import too_fast
 from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.waiting import Outcome
 from heartbeat.metrics import REJECTED
 
 _NOT_VALID = "The heartbeat is not valid"

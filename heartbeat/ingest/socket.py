@@ -19,8 +19,8 @@ from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
 from heartbeat.ingest.answers import Receive, Scope, Send
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.marks import Marks, marks_of
-from heartbeat.ingest.recorder import Outcome
 from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.waiting import Outcome
 from heartbeat.metrics import REJECTED, SOCKETS
 
 log = structlog.get_logger(__name__)

@@ -15,39 +15,20 @@ import asyncpg
 import structlog
 
 from heartbeat.errors import Misplaced
-from heartbeat.ingest.arrays import array_literal
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.marks import SHADOW
-from heartbeat.ingest.profiles import Profile
+from heartbeat.ingest.parameters import applied_columns, legacy_columns, v2_columns
+from heartbeat.ingest.queries import FIND_REQUESTS, FIND_SEQUENCES, RAISE_ROLES
+from heartbeat.ingest.registers import Registers
 from heartbeat.ingest.runs import Run, place, to_look_up
-from heartbeat.ingest.statement import (
-    ARRIVED,
-    BOOTS,
-    FIND_REQUESTS,
-    FIND_SEQUENCES,
-    LEGACY,
-    LEGACY_INPUT,
-    MEET,
-    PROFILES,
-    RAISE_ROLES,
-    V2,
-    V2_FOUND,
-    V2_INPUT,
-    Statements,
-)
-from heartbeat.rules.clocks import Clock
+from heartbeat.ingest.statement import LEGACY, V2, Statements
 
 log = structlog.get_logger(__name__)
 
 #: copies and retries of one request arrive within seconds: how far they are looked for across midnight, and back
 ACROSS_MIDNIGHT = timedelta(minutes=10)
 RETRY_SPAN = timedelta(days=1)
-MOST_PROFILES = 50_000
 
-_FROM_THE_ID = {"robot_id": "who.shown", "robot_key": "who.robot_hex", "row_key": "who.row_hex"}
-_legacy_row = attrgetter(*(_FROM_THE_ID.get(name, name) for name in LEGACY_INPUT))
-_v2_found = attrgetter(*(_FROM_THE_ID.get(name, name) for name in (*ARRIVED, *V2_FOUND)))
-_told = attrgetter("told")
 _arrival = attrgetter("received_at")
 _B = TypeVar("_B", bound=Beat)
 
@@ -71,9 +52,7 @@ class Writer:
         self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement] = {}
         self._met: set[bytes] = set()
         self._runs: dict[bytes, Run] = {}
-        self._boots: dict[tuple[bytes, str], tuple[int, datetime]] = {}
-        #: by identity: equal profiles are the same object
-        self._profiles: dict[Profile, int] = {}
+        self._registers = Registers(connection)
 
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
@@ -86,12 +65,12 @@ class Writer:
         legacy = [beat for beat in beats if isinstance(beat, LegacyBeat)]
         v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
         if v2:
-            await self._name(v2)
+            await self._registers.name(v2)
         # reversed: of several calls the first one tells since when a robot is known
         strangers = {beat.row_key: beat for beat in reversed(beats) if beat.row_key not in self._met}
         if strangers:
             async with self._connection.transaction():
-                met = await self._meet(list(strangers.values()))
+                met = await self._registers.meet(list(strangers.values()))
                 written = await self._store(legacy, v2, met | self._runs)
             self._runs = met | self._runs
             self._met.update(strangers)
@@ -110,10 +89,10 @@ class Writer:
             fresh, stored_yesterday = await self._without_stored_yesterday(placed.fresh)
             duplicates += stored_yesterday
             if fresh:
-                written.deployments = await self._record(V2, fresh, _v2_columns(fresh), duplicates)
+                written.deployments = await self._record(V2, fresh, v2_columns(fresh), duplicates)
             written.runs = placed.runs
         if legacy:
-            written.deployments = await self._record(LEGACY, legacy, _legacy_columns(legacy), duplicates)
+            written.deployments = await self._record(LEGACY, legacy, legacy_columns(legacy), duplicates)
         if duplicates:
             await self._raise_roles(duplicates)
         if not v2 and not legacy:
@@ -147,71 +126,6 @@ class Writer:
                 raise
             return await statement.fetchrow(*columns)
 
-    # --- what is new ---------------------------------------------------------------------
-
-    async def _name(self, beats: list[V2Beat]) -> None:
-        """Give runs and profiles their numbers. Those committed for a batch that fails harm nobody."""
-        boots: dict[tuple[bytes, str], V2Beat] = {}
-        profiles: set[Profile] = set()
-        for beat in beats:
-            if beat.boot_name is not None:
-                boot = self._boots.get((beat.robot_key, beat.boot_name))
-                if boot is None:
-                    boots.setdefault((beat.robot_key, beat.boot_name), beat)
-                else:
-                    beat.boot_id = boot[0]
-            beat.profile_id = self._profiles.get(beat.profile)
-            if beat.profile_id is None:
-                profiles.add(beat.profile)
-        if boots:
-            await self._name_boots(boots)
-        if profiles:
-            await self._name_profiles(profiles)
-        if boots or profiles:
-            await self._name(beats)
-
-    async def _name_boots(self, boots: dict[tuple[bytes, str], V2Beat]) -> None:
-        keys, names = zip(*boots, strict=True)
-        found = await self._connection.fetch(BOOTS, keys, names, list(map(_arrival, boots.values())))
-        for row in found:
-            self._boots[row["robot_key"], row["boot_id"]] = row["id"], row["first_at"]
-
-    async def _name_profiles(self, profiles: Iterable[Profile]) -> None:
-        if len(self._profiles) > MOST_PROFILES:
-            self._profiles.clear()
-        by_digest = {profile.digest: profile for profile in profiles}
-        texts = [profile.document.decode() for profile in by_digest.values()]
-        for row in await self._connection.fetch(PROFILES, list(by_digest), texts):
-            self._profiles[by_digest[row["digest"]]] = row["id"]
-
-    async def _meet(self, strangers: Sequence[Beat]) -> dict[bytes, Run]:
-        columns = [
-            (
-                *(beat.row_key, beat.robot_key, beat.who.shown, beat.who.bucket, beat.who.kind, beat.received_at),
-                *("v2" if isinstance(beat, V2Beat) else "legacy", beat.role),
-            )
-            for beat in strangers
-        ]
-        runs = {}
-        for row in await self._connection.fetch(MEET, *zip(*columns, strict=True)):
-            offset = row["clock_offset_seconds"]
-            clock = None if offset is None else Clock(offset, float("inf"), datetime.now(UTC).timestamp())
-            boot = self._boots.get((row["key"], row["boot_id"])) if row["boot_id"] is not None else None
-            if row["boot_id"] is not None and boot is None:
-                found = await self._connection.fetchrow(
-                    "SELECT id, first_at FROM heartbeat_boot WHERE robot_key = $1 AND boot_id = $2",
-                    row["key"],
-                    row["boot_id"],
-                )
-                boot = (found["id"], found["first_at"]) if found else None
-            known = boot is not None and row["sequence"] is not None
-            runs[row["key"]] = (
-                Run(boot[0], row["sequence"], row["last_v2_at"], clock)
-                if boot and known
-                else Run(None, -1, row["last_v2_at"], clock)
-            )
-        return runs
-
     # --- what is stored already ----------------------------------------------------------
 
     async def _stored_sequences(self, beats: list[V2Beat], runs: dict[bytes, Run]) -> set[tuple[int, int]]:
@@ -225,7 +139,7 @@ class Writer:
 
     def _since(self, beats: Iterable[V2Beat]) -> datetime:
         """Nothing of these runs was stored before: days that lie further back are not searched."""
-        return min(self._boots[beat.robot_key, beat.boot_name or ""][1] for beat in beats) - RETRY_SPAN
+        return self._registers.since(beats) - RETRY_SPAN
 
     async def _without_stored_yesterday(self, beats: list[_B]) -> tuple[list[_B], list[_B]]:
         """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
@@ -283,29 +197,5 @@ class Writer:
         """Rows of state that somebody deleted are made again, and the batch applied to them."""
         log.warning("state.rows_missing", heartbeats=len(beats))
         async with self._connection.transaction():
-            await self._meet(list({beat.row_key: beat for beat in beats}.values()))
+            await self._registers.meet(list({beat.row_key: beat for beat in beats}.values()))
             await self._fetchrow(statements.apply, applied_columns(beats))
-
-
-def applied_columns(beats: Sequence[Beat]) -> list[str]:
-    """The parameters of `Statements.apply` for beats of one kind: the log's numbers are not among them."""
-    return _v2_columns(beats)[: len(V2_INPUT)] if isinstance(beats[0], V2Beat) else _legacy_columns(beats)
-
-
-def _legacy_columns(beats: Sequence[Any]) -> list[str]:
-    """The parameters of a legacy statement."""
-    return list(map(array_literal, zip(*map(_legacy_row, beats), strict=True)))
-
-
-def _v2_columns(beats: Sequence[Any]) -> list[str]:
-    """The parameters of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
-    motors: list[float] = []
-    cameras: list[float | None] = []
-    ends = []
-    for beat in beats:
-        motors += beat.motors
-        cameras += beat.cameras
-        ends.append((len(motors), len(beat.motors), len(cameras), len(beat.cameras)))
-    found = zip(*map(_v2_found, beats), strict=True)
-    told = zip(*map(_told, beats), strict=True)
-    return list(map(array_literal, (*found, *told, *zip(*ends, strict=True), motors, cameras)))

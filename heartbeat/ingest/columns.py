@@ -1,0 +1,42 @@
+"""The columns that a commit sends, with their types in PostgreSQL, in the order of the parameters."""
+
+#: what every call has
+ARRIVED = {
+    "robot_key": "bytea",
+    "row_key": "bytea",
+    "received_at": "timestamptz",
+    "at": "timestamptz",
+    "request_id": "uuid",
+    "role": "text",
+    "side": "text",
+    "address": "text",
+}
+_SAID_ITSELF = {
+    "robot_id": "text",
+    "status": "text",
+    "message": "text",
+    "health": "json",
+    "deployment_id": "text",
+    "version": "text",
+}
+#: input columns of a legacy call, in the order of the parameters
+LEGACY_INPUT = {
+    **ARRIVED,
+    **_SAID_ITSELF,
+    **{"call": "text", "current_version": "text", "group": "text", "exact": "json", "kind_by_group": "text"},
+}
+#: what is known of a v2 heartbeat when it arrives …
+V2_TOLD = {
+    **_SAID_ITSELF,
+    **{"boot_name": "text", "sequence": "bigint", "sent_at": "timestamptz"},
+    **{"reported_kind": "text", "site": "text", "firmware": "text"},
+    **{"battery_percent": "real", "cpu_temperature_celsius": "real", "cpu_load_percent": "real"},
+    **{"memory_percent": "real", "disk_percent": "real", "rssi_dbm": "real", "rtt_ms": "real"},
+    **{"x_vel": "real", "y_vel": "real", "theta_vel": "real", "next_in_s": "real"},
+    **{"command_age_ms": "real", "command_rate_hz": "real", "watchdog_active": "boolean", "observers": "integer"},
+    **{"host_up": "boolean", "driver": "text", "services": "text", "payload": "json", "rest": "json"},
+}
+#: … and what its commit finds out; `motors_to` and `cameras_to` say where its numbers end in the batch's
+V2_FOUND = {"boot_id": "integer", "profile_id": "integer", "clock_offset_seconds": "double precision"}
+_SHARES = {"motors_to": "integer", "motors_count": "integer", "cameras_to": "integer", "cameras_count": "integer"}
+V2_INPUT = {**ARRIVED, **V2_FOUND, **V2_TOLD, **_SHARES}

@@ -1,0 +1,116 @@
+"""The beats that wait for a commit: bounded by bytes, and by how long somebody listens for the answer."""
+
+import random
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import structlog
+
+from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.ingest.beat import Beat
+from heartbeat.metrics import REJECTED
+
+log = structlog.get_logger(__name__)
+
+MOST_ROWS_PER_COMMIT = 1_000
+#: a backlog's share: what comes beside it waits 20 ms longer
+MOST_ROWS_OF_BACKLOGS = 1_000
+MOST_BYTES_PER_COMMIT = 8 * 2**20
+#: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
+MOST_BYTES_QUEUED = 64 * 2**20
+
+
+class Outcome(NamedTuple):
+    """What became of one beat that was stored, now or before."""
+
+    deployments: uuid.UUID | None
+    duplicate: bool
+
+
+#: is told what became of each beat that was submitted, or why none of them was stored
+Done = Callable[[Sequence[Outcome | NotRecorded] | Unavailable], None]
+
+
+class Waiting(NamedTuple):
+    """Beats that came together, their size in bytes, whom to tell, and until when somebody listens."""
+
+    beats: Sequence[Beat]
+    size: int
+    done: Done
+    until: float
+
+    def tell(self, outcomes: Sequence[Outcome | NotRecorded]) -> None:
+        """Tell what became of the beats. Whoever cannot be told costs nobody else the answer."""
+        try:
+            self.done(outcomes)
+        except Exception:
+            log.exception("heartbeat.answer_failed")
+
+    def refuse(self, reason: str) -> None:
+        """Tell that none was stored, as far as is known."""
+        refuse(self.beats, self.done, reason)
+
+
+class Queue:
+    """Robots that wait for an answer, and backlogs, of which each commit takes a few."""
+
+    def __init__(self) -> None:
+        self._singles: deque[Waiting] = deque()
+        self._backlogs: deque[Waiting] = deque()
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._bytes >= MOST_BYTES_QUEUED
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of those that wait was received."""
+        firsts = [queue[0].beats[0].received_at for queue in (self._singles, self._backlogs) if queue]
+        return min(filter(None, firsts), default=None)
+
+    def enter(self, waiting: Waiting) -> None:
+        """At the end of those that wait for an answer."""
+        self._singles.append(waiting)
+        self._bytes += waiting.size
+
+    def enter_backlog(self, waiting: Waiting) -> None:
+        """At the end of those for which nobody waits by the second."""
+        self._backlogs.append(waiting)
+        self._bytes += waiting.size
+
+    def take(self) -> list[Waiting]:
+        """What may share a commit; what nobody waits for any more is refused."""
+        batch: list[Waiting] = []
+        size = 0
+        now = time.monotonic()
+        for queue, most_rows in ((self._singles, MOST_ROWS_PER_COMMIT), (self._backlogs, MOST_ROWS_OF_BACKLOGS)):
+            rows = 0
+            while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
+                waiting = queue.popleft()
+                self._bytes -= waiting.size
+                if waiting.until < now:
+                    waiting.refuse("the database is too slow")
+                    continue
+                size += waiting.size
+                rows += len(waiting.beats)
+                batch.append(waiting)
+        return batch
+
+    def refuse_all(self, reason: str) -> None:
+        """Nothing of what waits will be stored."""
+        while self._singles or self._backlogs:
+            (self._singles or self._backlogs).popleft().refuse(reason)
+        self._bytes = 0
+
+
+def refuse(beats: Sequence[Beat], done: Done, reason: str) -> None:
+    """Tell that none of `beats` was stored, as far as is known."""
+    REJECTED.labels(beats[0].call, "unavailable").inc(len(beats))
+    # Jitter: robots that were refused together must not come back together.
+    done(Unavailable(reason, random.randint(1, 3)))
