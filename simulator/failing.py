@@ -77,6 +77,8 @@ class Conversation(asyncio.Protocol):
         """Asyncio's callback: what is not HTTP ends the connection."""
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # answered like everything else, so HTTP goes on
+            self.parser = httptools.HttpRequestParser(self)
         except httptools.HttpParserError:
             self._close()
 

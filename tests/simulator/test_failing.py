@@ -48,17 +48,18 @@ def test_a_slow_one_answers_after_its_time() -> None:
         assert stand_in.ask("GET", "/api/robots")[0] == 200
 
 
-def test_one_connection_carries_many_requests_chunked_ones_too() -> None:
+def test_one_connection_carries_many_requests_chunked_ones_and_handshakes_too() -> None:
     with listening(FAILING, "--status", "500") as stand_in:
         host, port = stand_in.url.removeprefix("http://").split(":")
         plain = b"POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
         chunked = b"POST /b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        handshake = b"GET /ws/robot/ HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
         with socket.create_connection((host, int(port)), timeout=5) as connection:
-            for request in (plain, chunked, plain):
+            for request in (plain, chunked, handshake, plain):
                 connection.sendall(request)
                 assert connection.recv(4096).startswith(b"HTTP/1.1 500 ")
 
-        assert stand_in.ask("GET", "/_sim/count")[1]["by_call"] == {"POST /a": 2, "POST /b": 1}
+        assert stand_in.ask("GET", "/_sim/count")[1]["by_call"] == {"POST /a": 2, "POST /b": 1, "GET /ws/robot/": 1}
 
 
 @pytest.mark.parametrize("flags", [["--port", "0", "--status", "99"], ["--port", "0", "--mode", "maybe"], []])
