@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import uuid
@@ -44,12 +45,15 @@ def post(base_url: str, name: str = "r", seconds: float = 10.0) -> httpx.Respons
 async def heartbeats_until(
     stop: asyncio.Event, base_url: str, acknowledged: set[uuid.UUID], refused: list[int]
 ) -> None:
-    """One robot that sends one heartbeat after the other and writes down which were acknowledged."""
+    """Sends one heartbeat after the other and writes down which were acknowledged. Robots in turn: each has a pace."""
+    names = itertools.cycle(f"r{number}" for number in range(100))
     async with httpx.AsyncClient(base_url=base_url, timeout=10) as client:
         while not stop.is_set():
             request_id = uuid.uuid4()
             with contextlib.suppress(httpx.TransportError):
-                answer = await client.post("/api/robot/status", json=body(), headers=marks(request_id=request_id))
+                answer = await client.post(
+                    "/api/robot/status", json=body(next(names)), headers=marks(request_id=request_id)
+                )
                 if answer.status_code == 200:
                     acknowledged.add(request_id)
                 else:
