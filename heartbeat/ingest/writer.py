@@ -59,6 +59,8 @@ class Writer:
         for statements in (LEGACY, V2):
             for sql in (statements.record_once_each, statements.record):
                 self._prepared[sql] = await self._connection.prepare(sql, timeout=seconds)
+        # The driver ends preparing with a flush, not a sync: until the next statement its locks on all tables stay.
+        await self._connection.execute("SELECT", timeout=seconds)
 
     async def write(self, beats: Sequence[Beat]) -> Written:
         """Commit `beats`, whose `received_at` is stamped. Raises what asyncpg raises; then nothing is acknowledged."""
