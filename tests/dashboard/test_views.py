@@ -1,14 +1,13 @@
 import gzip
 import json
 import re
-from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from heartbeat.api.schema import document, operations
-from heartbeat.models import Heartbeat, Robot
+from heartbeat.models import Heartbeat, Profile, Robot, Spelling
 from migration import routing, voting
 from migration.models import AuditEntry, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
@@ -95,10 +94,13 @@ def test_the_page_of_all_robots_counts_them_without_a_script(canary):
 
 
 def test_a_robots_page_says_what_new_knows_of_it_in_any_spelling(canary):
-    robot = heard_robot("Lekiwi_B827EB5A", payload={"motors": [{"id": 1, "temperature_celsius": 41.23}]}, site="B")
+    robot = heard_robot("Lekiwi_B827EB5A", site="B")
     Robot.objects.update(last_v2_at=robot.last_seen_at, clock_offset_seconds=-0.04)
-    beat = {"robot_key": robot.key, "robot_id": robot.robot_id, "call": "heartbeat", "protocol": "v2", "role": "owner"}
-    Heartbeat.objects.create(request_id=uuid4(), received_at=robot.last_seen_at, status="idle", message="<b>", **beat)
+    name = {"key": robot.robot_id.encode(), "robot_key": robot.key, "robot_id": robot.robot_id}
+    spelling = Spelling.objects.create(**name, first_at=robot.last_seen_at)
+    profile = Profile.objects.create(digest=b"1", document={"motors": [[1, "arm"]], "channels": [[2, None]]})
+    beat = {"call": "heartbeat", "role": "owner", "status": "idle", "message": "<b>", "motors": [41.23]}
+    Heartbeat.objects.create(spelling=spelling, received_at=robot.last_seen_at, profile=profile, **beat)
 
     html = page_of(person()).get("/robots/LEKIWI_b827eb5a/").content.decode()
 
