@@ -54,7 +54,7 @@ class Setup:
 
     def job(self, kind: str, seconds: float, per_second: float = 0) -> Job:
         """A round of one kind, going on where the one before ended."""
-        connections = {"drf": 16, "batch": 32}.get(kind, 256)
+        connections = {"drf": 16, "batch": 16}.get(kind, 256)
         return Job(
             kind="v2" if kind == "envoy" else kind,
             port=self.ports[kind],

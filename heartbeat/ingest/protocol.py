@@ -74,6 +74,7 @@ class RobotsProtocol(JoinedWrites):
         self._early = b""
         #: a request of which uvicorn's parser has seen the beginning
         self._parsing = False
+        self._rested_at = 0.0
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's callback: the short way for a whole heartbeat, uvicorn's for everything else."""
@@ -106,7 +107,6 @@ class RobotsProtocol(JoinedWrites):
         if headers is None or headers[b"content-length"] != b"%d" % (len(data) - end - 4):
             return False
         marks = marks_of(headers, self.client)
-        self._unset_keepalive_if_required()
         self._answering = True
         respond = _Response(self, marks).respond
         if is_v2:
