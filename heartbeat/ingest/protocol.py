@@ -31,22 +31,23 @@ class JoinedTransport:
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._gathered: list[bytes] = []
+        self.gathered: list[bytes] = []
 
     def write(self, data: bytes) -> None:
         """Send with whatever else is written before the loop comes round."""
-        if not self._gathered:
-            self._loop.call_soon(self._flush)
-        self._gathered.append(data)
+        if not self.gathered:
+            self._loop.call_soon(self.flush)
+        self.gathered.append(data)
 
     def close(self) -> None:
         """Send what was gathered, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
-        if self._gathered:
-            gathered, self._gathered = self._gathered, []
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if self.gathered:
+            gathered, self.gathered = self.gathered, []
             self._transport.write(b"".join(gathered))
 
     def __getattr__(self, name: str) -> Any:
@@ -59,7 +60,8 @@ class JoinedWrites(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wrap the transport before anything is written to it."""
         self._plain = transport
-        super().connection_made(JoinedTransport(transport, self.loop))  # type: ignore[arg-type]
+        self._joined = JoinedTransport(transport, self.loop)  # type: ignore[arg-type]
+        super().connection_made(self._joined)  # type: ignore[arg-type]
 
 
 class RobotsProtocol(JoinedWrites):
@@ -123,6 +125,8 @@ class RobotsProtocol(JoinedWrites):
         if self._plain.is_closing():
             return
         self.server_state.total_requests += 1
+        if self._joined.gathered:  # an answer of uvicorn's, to a request before this one
+            self._joined.flush()
         self._plain.write(answer.on_the_wire(marks.request_id_text))
         if self._closing:
             self._plain.close()
@@ -130,9 +134,31 @@ class RobotsProtocol(JoinedWrites):
             early, self._early = self._early, b""
             self.data_received(early)
         else:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next call as long as uvicorn does; one timer serves many heartbeats."""
+        self._rested_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
+
+    def on_response_complete(self) -> None:
+        """Uvicorn's callback after an answer of its own."""
+        super().on_response_complete()
+        self._rested_at = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The timer's callback: close the connection if it rested all the time, else go on waiting."""
+        self.timeout_keep_alive_task = None
+        if self._answering:
+            return
+        left = self._rested_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def shutdown(self) -> None:
         """Uvicorn's callback at the end: a heartbeat that is being committed is answered first."""
