@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,8 @@ def test_a_clock_that_comes_back_from_2037_is_followed() -> None:
 
 
 def test_a_run_that_was_heard_in_2037_goes_on_in_the_present() -> None:
-    beat = v2_beat(V2Heartbeat(robot_id="XLE_1", boot_id="b", sequence=6), marks_of({}), 0)
+    said = V2Heartbeat(robot_id="XLE_1", boot_id="b", sequence=6)
+    beat = v2_beat(said, msgspec.json.encode(said), marks_of({}))
     beat.boot_id, beat.received_at = 1, NOW
 
     placed = place([beat], {beat.robot_key: Run(1, 5, WRONG, None)}, set())

@@ -73,7 +73,8 @@ def test_a_revoked_token_is_not_rotated_and_revoking_twice_changes_nothing():
     assert issue()[0].is_live(NOW)
 
 
-def test_every_act_is_in_the_audit_log_without_the_token():
+def test_every_act_is_in_the_audit_log_without_the_token(settings, tmp_path):
+    settings.SPOOL_DIR = settings.STATE_DIR = tmp_path
     ada = User.objects.create_user("ada")
     robots, secret = issue()
     robot_tokens.rotate(robots, overlap=DAY, by="ada", at=NOW)
