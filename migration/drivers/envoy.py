@@ -100,7 +100,7 @@ class Proxy:
         """
         began = time.monotonic()
         deadline = began + deadline_seconds
-        reason = f"was not asked: the deadline is {deadline_seconds:g} s"
+        reason, answered = f"was not asked: the deadline is {deadline_seconds:g} s", False
         while (left := deadline - time.monotonic()) > 0:
             try:
                 state = self._state(f"rds.{ROUTES}.", min(left, TIMEOUT_SECONDS))
@@ -108,9 +108,11 @@ class Proxy:
                     state = self._filter_state(filter_version, left)
                     if filter_version is None or state.version == filter_version:
                         return Acknowledgement(self.name, version, time.monotonic() - began)
-                reason = state.sentence
+                reason, answered = state.sentence, True
             except NoAnswer as error:
-                reason = str(error)
+                # The last try may have a millisecond left; what the proxy said before tells more.
+                if not (error.is_timeout and answered):
+                    reason = str(error)
                 if error.is_timeout:
                     break
             time.sleep(_POLL_SECONDS)
