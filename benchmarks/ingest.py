@@ -30,6 +30,7 @@ from embedded.envoy import TEMPLATE, Envoy
 from embedded.places import runtime_directory
 from embedded.ports import free_ports
 from embedded.postgres import Postgres
+from embedded.programs import ingest_arguments
 from migration.drivers.route_file import RouteFile
 from migration.rules.plans import RoutePlan
 
@@ -116,7 +117,7 @@ def running(directory: Path) -> Iterator[Setup]:
         ports = dict(zip(("noop", "v2", "drf"), free_ports(3), strict=True))
         commands = {
             "noop": [*UVICORN, *FAST, "benchmarks.noop:application", "--port", str(ports["noop"])],
-            "ingest": [*UVICORN, *FAST, "config.ingest:application", "--port", str(ports["v2"])],
+            "ingest": [*ingest_arguments(str(ports["v2"])), "--log-level", "warning"],
             "drf": ["-m", "gunicorn", "-w", "1", "-b", f"127.0.0.1:{ports['drf']}", "benchmarks.drf_site:application"],
         }
         servers = {}

@@ -44,14 +44,14 @@ def latest_heartbeats(keys: Sequence[bytes]) -> Rows:
     return rows
 
 
-def latest_events(keys: Sequence[bytes]) -> Rows | None:
-    """The latest changes of each robot's liveness, newest first; None where no watcher keeps them."""
-    return _by_key(_EVENTS, keys, LATEST_EVENTS) if _exists("heartbeat_livenessevent") else None
+def latest_events(keys: Sequence[bytes]) -> Rows:
+    """The latest changes of each robot's liveness, newest first."""
+    return _by_key(_EVENTS, keys, LATEST_EVENTS)
 
 
 def watched_liveness(keys: Sequence[bytes]) -> dict[bytes, str]:
     """The liveness that the watcher keeps, of those robots that it knows."""
-    if not keys or not _exists("heartbeat_liveness"):
+    if not keys:
         return {}
     with connection.cursor() as cursor:
         cursor.execute("SELECT robot_key, state FROM heartbeat_liveness WHERE robot_key = ANY(%s)", [list(keys)])
@@ -68,9 +68,3 @@ def _by_key(query: str, keys: Sequence[bytes], *limits: int) -> Rows:
         for key, *values in cursor.fetchall():
             found.setdefault(bytes(key), []).append(dict(zip(names, values, strict=True)))
     return found
-
-
-def _exists(table: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table])
-        return bool(cursor.fetchone()[0])

@@ -106,7 +106,7 @@ class RobotViews:
             if robot is not None:
                 alive = wanted[name][1]
                 facts |= _facts(robot, alive, plan)
-                facts |= {"heartbeats": heartbeats.get(robot.key, []), "events": events and events.get(robot.key, [])}
+                facts |= {"heartbeats": heartbeats.get(robot.key, []), "events": events.get(robot.key, [])}
             html = {region: _render(region, facts) for region in REGIONS}
             self._rendered[name] = Rendered(wanted[name], html, robot is not None)
         found = {name: self._rendered[name] for name in names}

@@ -30,22 +30,16 @@ FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS open,
 LEFT JOIN (
     SELECT r.key, r.robot_id, r.kind, r.site, r.bucket, r.last_side, r.status, coalesce(r.version, '') AS version,
            round(r.battery_percent)::int AS battery, extract(epoch FROM r.last_seen_at)::float8 AS seen,
-           coalesce(r.expected_interval_seconds, r.interval_seconds, %(interval)s) AS every, {state} AS watched,
+           coalesce(r.expected_interval_seconds, r.interval_seconds, %(interval)s) AS every, l.state AS watched,
            CASE WHEN strpos(r.health::text, '"teleop"') > 0 THEN r.health::text END AS health,
            CASE WHEN r.last_v2_at = r.last_status_at AND strpos(r.payload::text, '"teleop"') > 0
                 THEN r.payload::text END AS payload
-    FROM heartbeat_robot AS r {join}
-    WHERE %(since)s::text IS NULL OR age(r.xmin) <= age(%(since)s::text::xid) {written}
+    FROM heartbeat_robot AS r LEFT JOIN heartbeat_liveness AS l ON l.robot_key = r.key
+    WHERE %(since)s::text IS NULL OR age(r.xmin) <= age(%(since)s::text::xid)
+        OR age(l.xmin) <= age(%(since)s::text::xid)
 ) AS robot ON true
 ORDER BY bucket NULLS LAST, robot_id
 """
-#: where a watcher keeps each robot's liveness, its word counts; where there is none, it is computed
-_COMPUTED = _READ.format(state="NULL::text", join="", written="")
-_WATCHED = _READ.format(
-    state="l.state",
-    join="LEFT JOIN heartbeat_liveness AS l ON l.robot_key = r.key",
-    written="OR age(l.xmin) <= age(%(since)s::text::xid)",
-)
 
 
 @dataclass(slots=True)
@@ -63,7 +57,6 @@ class FleetTracker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since: str | None = None
-        self._query = _COMPUTED
         self._forget()
 
     def look(self, now: datetime | None = None) -> Fleet:
@@ -102,10 +95,7 @@ class FleetTracker:
         """Take in the rows written since; returns the moment of this look, how many robots there are, and the places
         of those that were read."""
         with connection.cursor() as cursor:
-            if since is None:
-                cursor.execute("SELECT to_regclass('heartbeat_liveness') IS NULL")
-                self._query = _COMPUTED if cursor.fetchone()[0] else _WATCHED
-            cursor.execute(self._query, {"interval": settings.ROBOT_INTERVAL_SECONDS, "since": since})
+            cursor.execute(_READ, {"interval": settings.ROBOT_INTERVAL_SECONDS, "since": since})
             rows = cursor.fetchall()
         moment, count = rows[0][:2]
         return moment, count, [self._take(row[2:]) for row in rows if row[2] is not None]

@@ -160,6 +160,14 @@ def live_arguments(port: str, application: str = "config.live:application") -> l
     return [*command, "--backlog", "4096", "--timeout-graceful-shutdown", "2"]
 
 
+def ingest_arguments(port: str) -> list[str]:
+    """How Python runs ingest: the protocol's short way, robots' sockets without compression."""
+    command = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", port]
+    command += ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers"]
+    command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "131072"]
+    return [*command, "--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
+
+
 class Programs:
     """Makes the `Program` of each process for one layout and environment."""
 
@@ -204,17 +212,13 @@ class Programs:
 
     def on_the_database(self) -> list[Program]:
         """The new system and the workers. It must answer before the doors open: Envoy would eject it."""
-        ingest = ["-m", "uvicorn", "config.ingest:application", "--http", "heartbeat.ingest.protocol:RobotsProtocol"]
-        ingest += ["--no-proxy-headers", "--ws", "websockets-sansio", "--ws-per-message-deflate", "false"]
-        ingest += ["--ws-max-size", "131072", "--host", LOOPBACK, "--port", self._port("INGEST_PORT")]
-        ingest += ["--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
         celery = ["-m", "celery", "-A", "config"]
         worker = [*celery, "worker", "--pool", "threads", "--concurrency", "4", "--loglevel", "WARNING"]
         worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         schedule = str(self.layout.state / "celerybeat-schedule")
         beat = [*celery, "beat", "--loglevel", "WARNING", "--pidfile=", "-s", schedule]
         return [
-            self._python("ingest", ingest, "INGEST_PORT"),
+            self._python("ingest", ingest_arguments(self._port("INGEST_PORT")), "INGEST_PORT"),
             self._python("worker", worker, says="[queues]"),
             self._python("beat", beat, says="is starting"),
         ]

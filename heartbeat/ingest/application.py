@@ -1,13 +1,13 @@
 """The ASGI application that answers robots: their calls by `Calls`, everything else by the legacy contract."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from heartbeat.errors import NotRecorded
+from heartbeat.garbage import collect_rarely
 from heartbeat.ingest.answers import (
     Answer,
     Headers,
@@ -31,8 +31,6 @@ from heartbeat.ingest.socket import RobotSocket
 
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PING = "/api/v2/ping/"
-#: containers that are alive more than at the last collection, and younger collections per older one
-COLLECT_AFTER = (50_000, 20, 20)
 
 
 class Ingest:
@@ -74,7 +72,7 @@ class Ingest:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                _collect_garbage_rarely()
+                collect_rarely()
                 self.calls.recorder.start()
                 self.calls.access.start()
                 await send({"type": "lifespan.startup.complete"})
@@ -129,13 +127,6 @@ class Ingest:
         answered, respond = _awaited()
         self.calls.heartbeat(headers, body, marks, respond)
         return await answered
-
-
-def _collect_garbage_rarely() -> None:
-    """Heartbeats make hardly any cycles; to look for them with Python's defaults cost a fifth of each heartbeat."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _awaited() -> tuple[asyncio.Future[Answer], Respond]:

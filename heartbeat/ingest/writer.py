@@ -5,7 +5,8 @@ new run, a resend, the minutes after midnight) costs a round trip more and takes
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from operator import attrgetter
@@ -73,15 +74,16 @@ class Writer:
         if strangers:
             async with self._connection.transaction():
                 met = await self._registers.meet(list(strangers.values()))
-                written = await self._store(legacy, v2, met | self._runs)
-            self._runs = met | self._runs
+                written = await self._store(legacy, v2, ChainMap(self._runs, met))
+            for robot_key, run in met.items():
+                self._runs.setdefault(robot_key, run)
             self._met.update(strangers)
         else:
             written = await self._store(legacy, v2, self._runs)
         self._runs.update(written.runs)
         return written
 
-    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: dict[bytes, Run]) -> Written:
+    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Mapping[bytes, Run]) -> Written:
         legacy, before = await self._without_stored_yesterday(legacy)
         duplicates: list[Beat] = [*before]
         written = Written()
@@ -97,7 +99,7 @@ class Writer:
             written.deployments = await self._record(LEGACY, legacy, legacy_columns(legacy), duplicates)
         if duplicates:
             await self._raise_roles(duplicates)
-        if not v2 and not legacy:
+        if written.deployments is None:  # nothing of the batch was new
             written.deployments = await self._connection.fetchval("SELECT revision FROM heartbeat_deploymentsrevision")
         written.duplicates = {id(beat) for beat in duplicates}
         return written
@@ -130,7 +132,7 @@ class Writer:
 
     # --- what is stored already ----------------------------------------------------------
 
-    async def _stored_sequences(self, beats: list[V2Beat], runs: dict[bytes, Run]) -> set[tuple[int, int]]:
+    async def _stored_sequences(self, beats: list[V2Beat], runs: Mapping[bytes, Run]) -> set[tuple[int, int]]:
         unsure = to_look_up(beats, runs)
         if not unsure:
             return set()
@@ -148,9 +150,9 @@ class Writer:
         if not beats or beats[0].received_at is None:
             return beats, []
         midnight = datetime.combine(beats[0].received_at.date(), time(), UTC)
-        identities = [beat.request_id for beat in beats if beat.request_id is not None]
-        if not identities or beats[0].received_at - midnight > ACROSS_MIDNIGHT:
+        if beats[0].received_at - midnight > ACROSS_MIDNIGHT:
             return beats, []
+        identities = [beat.request_id for beat in beats if beat.request_id is not None]
         rows = await self._connection.fetch(FIND_REQUESTS, identities, midnight - ACROSS_MIDNIGHT, midnight)
         found = {row["request_id"] for row in rows}
         return (
@@ -170,7 +172,7 @@ class Writer:
             for row in await self._connection.fetch(FIND_REQUESTS, identities, since, until)
         }
         numbered = [beat for beat in beats if isinstance(beat, V2Beat) and beat.request_id is None]
-        by_number = set()
+        by_number: dict[tuple[int, int], datetime] = {}
         if numbered:
             boots, numbers = [beat.boot_id for beat in numbered], [beat.sequence for beat in numbered]
             rows = await self._connection.fetch(FIND_SEQUENCES, boots, numbers, self._since(numbered))

@@ -5,12 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.db import connection, transaction
 from django.utils import timezone
 
 from dashboard.tracking import FleetTracker
-from heartbeat.models import Robot
+from heartbeat.models import Robot, RobotLiveness
 from tests.builders import heard_robot
 
 
@@ -96,18 +95,8 @@ def test_json_that_jsonb_could_not_hold_does_not_end_the_looking():
 
 def watched(robot: Robot, state: str) -> None:
     """What the watcher keeps of a robot."""
-    try:
-        model = apps.get_model("heartbeat", "RobotLiveness")
-    except LookupError:
-        with connection.cursor() as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS heartbeat_liveness (robot_key bytea PRIMARY KEY, state text)")
-            cursor.execute(
-                "INSERT INTO heartbeat_liveness VALUES (%s, %s) ON CONFLICT (robot_key) DO UPDATE SET state = %s",
-                [robot.key, state, state],
-            )
-    else:
-        facts = {"robot_id": robot.robot_id, "state": state, "since": timezone.now(), "number": 1}
-        model.objects.update_or_create(robot_key=robot.key, defaults=facts)
+    facts = {"robot_id": robot.robot_id, "state": state, "since": timezone.now(), "number": 1}
+    RobotLiveness.objects.update_or_create(robot_key=robot.key, defaults=facts)
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from embedded.ports import free_port
+from embedded.programs import ingest_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30.0
@@ -53,8 +54,7 @@ def ingest(database_url: str, directory: Path) -> Iterator[str]:
 def unready_ingest(database_url: str, directory: Path) -> Iterator[int]:
     """Run ingest, whatever its database does; yields its port."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "config.ingest:application", "--port", str(port), "--no-access-log"]
-    command += ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers", "--ws", "websockets-sansio"]
+    command = [sys.executable, *ingest_arguments(str(port))]
     with _process(command, database_url, directory / "ingest.log"):
         yield port
 
