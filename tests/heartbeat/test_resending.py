@@ -154,11 +154,17 @@ class TestAcrossMidnight:
         assert [row["role"] for row in rows] == ["failover"]
 
 
-async def test_rows_of_state_that_somebody_deleted_are_made_again(new: httpx.AsyncClient, dsn: str) -> None:
+@pytest.mark.parametrize(
+    "deleted",
+    ["heartbeat_robot, heartbeat_legacyrow", "heartbeat_robot, heartbeat_legacyrow, heartbeat_spelling"],
+)
+async def test_rows_of_state_that_somebody_deleted_are_made_again(
+    new: httpx.AsyncClient, dsn: str, deleted: str
+) -> None:
     await post(new, numbered(1))
     await new.post("/api/robot/status", json={"robot_id": "other", "status": "idle"})
     connection = await asyncpg.connect(dsn)
-    await connection.execute("TRUNCATE heartbeat_robot, heartbeat_legacyrow, heartbeat_spelling RESTART IDENTITY")
+    await connection.execute(f"TRUNCATE {deleted} RESTART IDENTITY")
     await connection.close()
 
     await post(new, numbered(2, status="success"))
