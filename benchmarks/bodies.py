@@ -118,12 +118,16 @@ def _single(path: str) -> "Requests":
         for number in range(connection, job.robots, job.connections):
             whole = _post(path, _compact(heartbeat(number)), _authorised(known, number))
             mine.append((number, *whole.split(_SEQUENCE, 1)))
-        for sequence in count(int(_SEQUENCE) + job.first):
-            text = b"%d" % sequence
-            for number, before, after in mine:
-                yield before + text + after, number, sequence, 1
+        return _numbered(mine, int(_SEQUENCE) + job.first)
 
     return requests
+
+
+def _numbered(mine: list[tuple[int, bytes, bytes]], first: int) -> Iterator[tuple[bytes, int, int, int]]:
+    for sequence in count(first):
+        text = b"%d" % sequence
+        for number, before, after in mine:
+            yield before + text + after, number, sequence, 1
 
 
 def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -132,23 +136,26 @@ def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]
         (number, _post("/api/robot/status", _compact(legacy_heartbeat(number + 100_000)), {"x-side": "new"}))
         for number in range(connection, job.robots, job.connections)
     ]
-    for sequence in count(job.first):
-        for number, request in mine:
-            yield request, number, sequence, 1
+    return ((request, number, sequence, 1) for sequence in count(job.first) for number, request in mine)
 
 
 def _batch(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
     """A backlog: `job.batch` heartbeats of one robot."""
-    known = tokens(job)
-    numbers = list(range(connection, job.robots, job.connections))
-    for sequence in count(int(_SEQUENCE) + job.first, job.batch):
-        for number in numbers:
-            before, after = split_heartbeat(number)
-            items = [before + b"%d" % (sequence + place) + after for place in range(job.batch)]
+    mine = [(number, *split_heartbeat(number)) for number in range(connection, job.robots, job.connections)]
+    return _backlogs(mine, tokens(job), int(_SEQUENCE) + job.first, job.batch)
+
+
+def _backlogs(
+    mine: list[tuple[int, bytes, bytes]], known: list[str], first: int, size: int
+) -> Iterator[tuple[bytes, int, int, int]]:
+    for sequence in count(first, size):
+        for number, before, after in mine:
+            items = [before + b"%d" % (sequence + place) + after for place in range(size)]
             body = b"[" + b",".join(items) + b"]"
-            yield _post("/api/v2/heartbeats", body, _authorised(known, number)), number, sequence, job.batch
+            yield _post("/api/v2/heartbeats", body, _authorised(known, number)), number, sequence, size
 
 
+#: each prepares its robots' requests when it is called, so that a run's time is spent on sending them
 REQUESTS: "dict[str, Requests]" = {
     "v2": _single("/api/v2/heartbeat"),
     "noop": _single("/noop"),

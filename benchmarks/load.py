@@ -5,6 +5,7 @@ with a `Result`, both as JSON.
 """
 
 import asyncio
+import gc
 import json
 import resource
 import subprocess
@@ -166,6 +167,8 @@ async def run(job: Job, requests: Requests) -> Result:
     tally = Tally()
     loop = asyncio.get_running_loop()
     made = [_connection(tally, job, requests, number) for number in range(job.connections)]
+    gc.collect()
+    gc.disable()  # a pause of the load would be read as one of the server
     began = time.perf_counter()
     tally.stop_at = began + job.seconds
     for protocol in made:

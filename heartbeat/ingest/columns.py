@@ -25,16 +25,16 @@ LEGACY_INPUT = {
     **_SAID_ITSELF,
     **{"call": "text", "current_version": "text", "group": "text", "exact": "json", "kind_by_group": "text"},
 }
-#: what is known of a v2 heartbeat when it arrives …
+#: what is known of a v2 heartbeat when it arrives: what is made of it, then fields in the schema's own order …
 V2_TOLD = {
-    **_SAID_ITSELF,
-    **{"boot_name": "text", "sequence": "bigint", "sent_at": "timestamptz"},
-    **{"reported_kind": "text", "site": "text", "firmware": "text"},
-    **{"battery_percent": "real", "cpu_temperature_celsius": "real", "cpu_load_percent": "real"},
+    **{"robot_id": "text", "health": "json", "services": "text", "sequence": "bigint", "next_in_s": "real"},
+    **{"reported_kind": "text", "site": "text", "firmware": "text", "payload": "json", "rest": "json"},
+    **{"boot_name": "text", "sent_at": "timestamptz", "status": "text", "version": "text", "deployment_id": "text"},
+    **{"message": "text", "battery_percent": "real", "cpu_temperature_celsius": "real", "cpu_load_percent": "real"},
     **{"memory_percent": "real", "disk_percent": "real", "rssi_dbm": "real", "rtt_ms": "real"},
-    **{"x_vel": "real", "y_vel": "real", "theta_vel": "real", "next_in_s": "real"},
+    **{"x_vel": "real", "y_vel": "real", "theta_vel": "real"},
     **{"command_age_ms": "real", "command_rate_hz": "real", "watchdog_active": "boolean", "observers": "integer"},
-    **{"host_up": "boolean", "driver": "text", "services": "text", "payload": "json", "rest": "json"},
+    **{"host_up": "boolean", "driver": "text"},
 }
 #: … and what its commit finds out; `motors_to` and `cameras_to` say where its numbers end in the batch's
 V2_FOUND = {"boot_id": "integer", "profile_id": "integer", "clock_offset_seconds": "double precision"}

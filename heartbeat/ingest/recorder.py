@@ -8,15 +8,16 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 import structlog
 
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest.beat import Beat
-from heartbeat.ingest.committing import commit
+from heartbeat.ingest.committing import Result, commit
 from heartbeat.ingest.partitions import make_partitions
 from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse
 from heartbeat.ingest.writer import Writer
@@ -175,6 +176,10 @@ class Recorder:
                 # The plan does not depend on the values, and planning this statement costs more than running it.
                 "plan_cache_mode": "force_generic_plan",
                 "jit": "off",
+                # That plan is made while the tables may be empty, and then reads all robots for each commit: a table
+                # is only ever looked up by key.
+                "enable_seqscan": "off",
+                "enable_hashjoin": "off",
                 # A row somebody locks must not hold the queue up longer than the door waits.
                 "statement_timeout": f"{int(self._commit_timeout_seconds * 1000)}ms",
             },
@@ -201,9 +206,11 @@ class Recorder:
                 async with asyncio.timeout(self._pulse_seconds):
                     await self._wake.wait()
             self._wake.clear()
+            answers: Callable[[], None] = _nobody
             while batch := self._queue.take():
-                await self._commit_or_lose(writer, batch)
+                answers = await self._commit_or_lose(writer, batch, answers)
                 pulsed = await self._say_hearing(connection, pulsed)
+            answers()
             self._drained.set()
             pulsed = await self._say_hearing(connection, pulsed)
         raise ConnectionResetError("the database closed the connection")
@@ -224,19 +231,39 @@ class Recorder:
             self._said = (event, reason)
             log.warning(event, reason=reason)
 
-    async def _commit_or_lose(self, writer: Writer, batch: list[Waiting]) -> None:
+    async def _commit_or_lose(
+        self, writer: Writer, batch: list[Waiting], answers: Callable[[], None]
+    ) -> Callable[[], None]:
+        """Commit `batch`, and return what tells its outcomes.
+
+        `answers` of the commit before are told once this one is on its way: the database works meanwhile.
+        """
+        beats = [beat for waiting in batch for beat in waiting.beats]
+        writing = asyncio.ensure_future(commit(writer, beats, self._commit_timeout_seconds))
         try:
-            beats = [beat for waiting in batch for beat in waiting.beats]
-            result = await commit(writer, beats, self._commit_timeout_seconds)
+            try:
+                await asyncio.sleep(0)
+            finally:
+                answers()
+            result = await writing
         except BaseException as error:
+            writing.cancel()
             for waiting in batch:
                 waiting.refuse("the database did not answer")
             if isinstance(error, asyncpg.QueryCanceledError):  # somebody's lock, not a lost connection
-                log.warning("recorder.statement_cancelled", heartbeats=sum(len(waiting.beats) for waiting in batch))
-                return
+                log.warning("recorder.statement_cancelled", heartbeats=len(beats))
+                return _nobody
             raise
-        for waiting in batch:
-            waiting.tell([result.of(beat) for beat in waiting.beats])
+        return partial(_tell, batch, result)
+
+
+def _nobody() -> None:
+    """Nobody waits for an answer."""
+
+
+def _tell(batch: list[Waiting], result: Result) -> None:
+    for waiting in batch:
+        waiting.tell([result.of(beat) for beat in waiting.beats])
 
 
 def _resolving(future: asyncio.Future[Sequence[Outcome | NotRecorded]]) -> Done:

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from heartbeat.ingest.beat import OVERHEAD_BYTES, V2Beat, identity_of
 from heartbeat.ingest.marks import Marks
@@ -15,6 +16,7 @@ from heartbeat.rules.kind import kind_from_word
 SMALLEST = 1.2e-38
 _encode = msgspec.json.Encoder().encode
 _kind = lru_cache(maxsize=1_024)(kind_from_word)
+_SENT_AT, _NETWORK = (V2Heartbeat.__struct_fields__.index(name) for name in ("sent_at", "network"))
 _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
 
 
@@ -25,17 +27,17 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
     network, base, teleop = said.network or _NO_NETWORK, said.base or _NO_BASE, said.teleop or _NO_TELEOP
     numbered = said.boot_id is not None and said.sequence is not None
     sequence = said.sequence if numbered else None
+    # In the order of `columns.V2_TOLD`: first what is made of it, then what goes as it came, whole slices of it.
     told = (
-        *(who.shown, said.status, said.message, shape.health, said.deployment_id, said.version),
-        *(said.boot_id, sequence, said.sent_at),
+        *(who.shown, shape.health, shape.letters, sequence, said.next_in_s),
         *(_kind(said.kind) if said.kind else "", said.site or "", said.firmware or ""),
-        *(said.battery_percent, said.cpu_temperature_celsius, said.cpu_load_percent),
-        *(said.memory_percent, said.disk_percent, network.rssi_dbm, network.rtt_ms),
-        *(base.x_vel, base.y_vel, base.theta_vel, said.next_in_s),
-        *(teleop.command_age_ms, teleop.command_rate_hz, teleop.watchdog_active, teleop.observers),
-        *(teleop.host_up, teleop.driver, shape.letters),
         None if said.teleop is None else f'{{"teleop":{_encode(said.teleop).decode()}}}',
         None if said.extra is None else f'{{"extra":{_encode(said.extra).decode()}}}',
+        said.boot_id,
+        *astuple(said)[_SENT_AT:_NETWORK],
+        *astuple(network),
+        *astuple(base),
+        *astuple(teleop),
     )
     return V2Beat(
         who=who,
