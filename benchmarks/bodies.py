@@ -115,7 +115,7 @@ def _single(path: str) -> "Requests":
     def requests(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
         known = tokens(job)
         mine = []
-        for number in range(connection, job.robots, job.connections):
+        for number in range(job.without + connection, job.robots, job.connections):
             whole = _post(path, _compact(heartbeat(number)), _authorised(known, number))
             mine.append((number, *whole.split(_SEQUENCE, 1)))
         return _numbered(mine, int(_SEQUENCE) + job.first)
@@ -134,14 +134,16 @@ def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]
     mine = [
         # Robots of their own: one that has a token may not speak without it.
         (number, _post("/api/robot/status", _compact(legacy_heartbeat(number + 100_000)), {"x-side": "new"}))
-        for number in range(connection, job.robots, job.connections)
+        for number in range(job.without + connection, job.robots, job.connections)
     ]
     return ((request, number, sequence, 1) for sequence in count(job.first) for number, request in mine)
 
 
 def _batch(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
     """A backlog: `job.batch` heartbeats of one robot."""
-    mine = [(number, *split_heartbeat(number)) for number in range(connection, job.robots, job.connections)]
+    mine = [
+        (number, *split_heartbeat(number)) for number in range(job.without + connection, job.robots, job.connections)
+    ]
     return _backlogs(mine, tokens(job), int(_SEQUENCE) + job.first, job.batch)
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +37,8 @@ from migration.rules.plans import RoutePlan
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = 10_000
+#: single heartbeats a second while backlogs come
+SINGLES_BESIDE_BATCHES = 1_000
 KINDS = ("noop", "v2", "legacy", "batch", "websocket", "envoy", "drf")
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"]
 FAST = ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers", "--ws", "websockets-sansio"]
@@ -75,6 +78,16 @@ class Setup:
         result = measure(self.job(kind, seconds, per_second))
         self.first[_runs_of(kind)] = max(self.first.get(_runs_of(kind), 0), result.next_first - 1_000_000_000 + 1)
         return result, self._cpu(kind) - before
+
+    def beside(self, seconds: float, per_second: float) -> tuple[Result, Result]:
+        """Single heartbeats of one half of the robots while the other half sends backlogs as fast as it can."""
+        half = ROBOTS // 2
+        singles, batches = self.job("v2", seconds, per_second), self.job("batch", seconds)
+        singles.robots = batches.without = half
+        with ThreadPoolExecutor() as pool:
+            both = list(pool.map(measure, (singles, batches)))
+        self.first["v2"] = max(result.next_first for result in both) - 1_000_000_000 + 1
+        return both[0], both[1]
 
     def _cpu(self, kind: str) -> float:
         server = self.servers["ingest" if kind not in ("noop", "drf") else kind]
@@ -226,11 +239,16 @@ def main() -> int:
                 print(f"  {kind:10} {result.per_second:9,.0f}/s  p99 {result.p99_ms:6.1f} ms  "
                       f"{1e6 * cpu / max(1, result.acknowledged):6.1f} s/M", flush=True)  # fmt: skip
         rates = {kind: statistics.median(one.per_second for one, _ in made) for kind, made in rounds.items()}
-        half, _ = setup.round("v2", options.seconds, per_second=rates.get("v2", 0) / 2 or 1_000)
+        calm = rates.get("v2", 0) / 2 or 1_000
+        halves = [setup.round("v2", options.seconds, per_second=calm)[0] for _ in range(options.rounds)]
+        singles, batches = setup.beside(options.seconds, min(calm, SINGLES_BESIDE_BATCHES))
         acknowledged, lost = missing(setup)
     figures = _figures(rounds, rates)
     figures |= {
-        **{"p99_ms_at_half": round(half.p99_ms, 1), "half_per_s": round(half.per_second)},
+        "p99_ms_at_half": round(statistics.median(half.p99_ms for half in halves), 1),
+        "half_per_s": round(statistics.median(half.per_second for half in halves)),
+        **{"beside_p99_ms": round(singles.p99_ms, 1), "beside_single_per_s": round(singles.per_second)},
+        "beside_batch_per_s": round(batches.per_second),
         **{"bytes_per_heartbeat": round(size, 1), "acknowledged": acknowledged, "missing": lost},
     }
     print(reporting.machine())

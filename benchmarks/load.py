@@ -32,6 +32,8 @@ class Job(msgspec.Struct):
     seconds: float
     connections: int = 256
     robots: int = 10_000
+    without: int = 0
+    """so many robots at the beginning stay silent"""
     first: int = 0
     """the first sequence number of every robot"""
     tokens: str = ""

@@ -32,13 +32,15 @@ TRUNCATE heartbeat_robot, heartbeat_legacyrow RESTART IDENTITY;
 """
 #: what operators set is not in the log; an enrolled robot that was never heard comes back by it alone
 _RESTORE = """
+UPDATE heartbeat_robot r SET enrolled_at = s.enrolled_at, tags = s.tags,
+    expected_interval_seconds = s.expected_interval_seconds, grace_seconds = s.grace_seconds
+FROM set_by_operators s WHERE r.key = s.key;
 INSERT INTO heartbeat_robot (key, robot_id, bucket, kind_by_id, enrolled_at, tags, expected_interval_seconds,
                              grace_seconds, site)
 SELECT key, robot_id, bucket, kind_by_id, coalesce(enrolled_at, now()), tags, expected_interval_seconds, grace_seconds,
        site
 FROM set_by_operators
-ON CONFLICT (key) DO UPDATE SET enrolled_at = excluded.enrolled_at, tags = excluded.tags,
-    expected_interval_seconds = excluded.expected_interval_seconds, grace_seconds = excluded.grace_seconds
+ON CONFLICT (key) DO NOTHING;
 """
 _SPELLINGS = """
 SELECT s.key, s.robot_key, s.robot_id, first.received_at, first.call, first.role, first.exact

@@ -115,6 +115,7 @@ async def test_recording_everything_again_changes_nothing(dsn: str) -> None:
 async def test_the_state_is_rebuilt_from_the_log(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     await record(connection, beats(seed=4, count=1_200), 100)
+    await connection.execute("UPDATE heartbeat_robot SET tags = '{lab}' WHERE robot_id = 'XLE_2'")
     before = await state(connection)
     await connection.execute("UPDATE heartbeat_robot SET status = 'spoilt'; DELETE FROM heartbeat_legacyrow")
 
