@@ -29,6 +29,10 @@ class Comparison(models.Model):
     rows = models.PositiveIntegerField()
     #: confirmed differences: [{"robot_id", "field", "legacy", "new"}]
     different = models.JSONField(default=list, blank=True)
+    #: how many more differ and were explained by somebody
+    explained = models.PositiveIntegerField(default=0)
+    #: how consistent each cohort is: [{"kind", "site", "rows", "equal"}]
+    cohorts = models.JSONField(default=list, blank=True)
     seconds = models.FloatField()
     #: why nothing could be compared, such as a legacy that does not answer
     failure = models.TextField(blank=True)
