@@ -68,6 +68,23 @@ class ComparisonAdmin(ReadOnly):
     list_display = ["at", "rows", "seconds", "failure"]
 
 
+@admin.register(models.Discrepancy)
+class DiscrepancyAdmin(ReadOnly):
+    list_display = ["robot_id", "subject", "field", "state", "since", "confirmed_at", "ended_at"]
+    list_filter = ["state", "subject", "field"]
+
+
+@admin.register(models.Reconciliation)
+class ReconciliationAdmin(ReadOnly):
+    list_display = ["discrepancy", "taker", "state", "proposed_by", "reviewed_by", "failure"]
+    list_filter = ["state", "taker"]
+
+
+@admin.register(models.IntegrityCheck)
+class IntegrityCheckAdmin(ReadOnly):
+    list_display = ["started_at", "state", "rows", "different", "seconds", "failure"]
+
+
 @admin.register(models.AuditEntry)
 class AuditEntryAdmin(ReadOnly):
     list_display = ["sequence", "at", "actor", "action", "sentence"]

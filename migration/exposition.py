@@ -24,6 +24,7 @@ from migration import routing, traffic
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
+from migration.validation.consistency import figures as consistency_figures
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class _Figures:
         yield from _moves()
         yield from _systems()
         yield from _guards()
+        yield from consistency_figures()
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
         yield from _history()

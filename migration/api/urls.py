@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from migration.api import views
+from migration.api import discrepancies, views
 
 app_name = "migration"
 
@@ -16,5 +16,11 @@ urlpatterns = [
     path("migration/shifts", views.ShiftsView.as_view(), name="shifts"),
     path("migration/shifts/<int:pk>", views.ShiftView.as_view(), name="shift"),
     path("migration/shifts/<int:pk>/cancel", views.ShiftCancelView.as_view(), name="shift-cancel"),
+    path("migration/consistency", discrepancies.ConsistencyView.as_view(), name="consistency"),
+    path("migration/discrepancies", discrepancies.DiscrepanciesView.as_view(), name="discrepancies"),
+    path("migration/discrepancies/<int:pk>", discrepancies.DiscrepancyView.as_view(), name="discrepancy"),
+    path("migration/discrepancies/<int:pk>/explanation", discrepancies.ExplanationView.as_view(), name="explanation"),
+    path("migration/discrepancies/<int:pk>/reconciliations", discrepancies.ProposalView.as_view(), name="proposal"),
+    path("migration/reconciliations/<int:pk>/review", discrepancies.ReviewView.as_view(), name="review"),
     path("migration/audit", views.AuditView.as_view(), name="audit"),
 ]

@@ -160,7 +160,10 @@ def _take(reconciliation: Reconciliation, reading: Reading) -> None:
     if reconciliation.taker == Taker.NEW:
         if legacy is None:
             raise Refused("legacy has nothing that new could take")
-        (taking.new_takes_deployment if deployment else taking.new_takes_row)(legacy)
+        if deployment:
+            taking.new_takes_deployment(legacy)
+        else:
+            taking.new_takes_row(legacy, new)
     elif new is None:
         raise Refused("new has nothing that legacy could take")
     else:

@@ -17,20 +17,26 @@ from heartbeat.ingest.writer import Writer
 from heartbeat.rules.liveness import offline_after_seconds
 from heartbeat.rules.rows import CHECK_FIELDS, STATUS_FIELDS
 from migration.errors import Refused
-from migration.rules.comparing import LEGACYS_OWN_HEALTH, Row
+from migration.rules.comparing import LAST_SEEN_BOUND_SECONDS, LEGACYS_OWN_HEALTH, Row
 
 TIMEOUT_SECONDS = 5.0
 
 
-def new_takes_row(legacy: Row) -> None:
+def new_takes_row(legacy: Row, new: Row | None) -> None:
     """Enter legacy's row into the log of heartbeats at the time legacy has it, so that a rebuild keeps it too.
 
-    Raises `Refused` for what a heartbeat cannot say, and for a row that is older than what `new` has.
+    `new` is the row it replaces. Raises `Refused` for what a heartbeat cannot say, and when `new` heard it later.
     """
     robot_id = legacy.get("robot_id")
     if not isinstance(robot_id, str):
         raise Refused("legacy does not say whose row it is: one without an id cannot be taken over")
     at = _aware(legacy.get("last_seen"))
+    if new is not None:
+        later = (_aware(new.get("last_seen")) - at).total_seconds()
+        if later > LAST_SEEN_BOUND_SECONDS:
+            raise Refused(f"new heard the robot {later:.1f} s later than legacy: its row is the newer one")
+        # Both heard the same call, each at its own moment: what replaces a row must not be older than it.
+        at = max(at, at + timedelta(seconds=later, microseconds=1))
     beats: list[LegacyBeat] = []
     if "status" in legacy:
         beats.append(_status_beat(robot_id, legacy, at))
@@ -51,7 +57,7 @@ def legacy_takes_row(new: Row, *, now: datetime) -> None:
     limit = offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS)
     if silent > limit:
         raise Refused(
-            f"the robot has been silent for {silent:.0f} s: legacy would stamp its row with now, and it would look alive"
+            f"the robot has been silent for {silent:.0f} s: legacy would stamp its row with now, as if it were alive"
         )
     body = {name: new.get(name) for name in STATUS_FIELDS}
     if not isinstance(body["robot_id"], str) or not isinstance(body["status"], str):

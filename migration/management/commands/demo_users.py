@@ -26,6 +26,7 @@ _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "clos
 PERMISSIONS = {
     Role.MIGRATION_LEAD: (
         "cast_vote",
+        "reconcile",
         "advance_phase",
         "roll_back",
         "release_latch",
@@ -40,9 +41,9 @@ PERMISSIONS = {
         *_ACCESS,
         "add_maintenancewindow",
     ),
-    Role.BACKEND: ("cast_vote", "roll_back", "issue_operator_token"),
+    Role.BACKEND: ("cast_vote", "reconcile", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
-    Role.QA: ("cast_vote",),
+    Role.QA: ("cast_vote", "reconcile"),
     Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "add_maintenancewindow"),
 }
 
