@@ -57,6 +57,9 @@ NEW_BUILD = os.environ.get("NEW_BUILD", "dev")
 ALERT_PIPELINE = os.environ.get("ALERT_PIPELINE", "required")
 #: run when an emergency finds legacy unhealthy; empty means nobody can restart it from here
 LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
+#: start scratch copies for A/B tests of calls with effects; empty: an address has to be given
+SCRATCH_LEGACY_COMMAND = os.environ.get("SCRATCH_LEGACY_COMMAND", "")
+SCRATCH_NEW_COMMAND = os.environ.get("SCRATCH_NEW_COMMAND", "")
 #: how often a robot speaks when it did not say so itself, seconds
 ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
 
