@@ -3,7 +3,9 @@
 Every function takes None for "not measured" and never turns it into 0.
 """
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
 NB = "\u00a0"
 NEVER = "–"
@@ -109,3 +111,9 @@ def words(name: str) -> str:
     """A name of code as words: `owner_slow` → `Owner slow`."""
     said = name.replace("_", " ")
     return said[:1].upper() + said[1:]
+
+
+def json_words(value: Any) -> str:
+    """A field's value as its system answers it: JSON on one line, cut after 200 characters."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:199]}…"

@@ -4,6 +4,7 @@ from django.urls import path
 
 from dashboard import views
 from dashboard.api_docs import api_docs
+from dashboard.migration import discrepancies
 
 app_name = "dashboard"
 
@@ -18,5 +19,18 @@ urlpatterns = [
     path("rollbacks/", views.rollbacks, name="rollbacks"),
     path("votes/", views.votes, name="votes"),
     path("latch-releases/", views.latch_releases, name="latch-releases"),
+    path("migration/discrepancies/", discrepancies.discrepancies, name="discrepancies"),
+    path("migration/discrepancies/<int:pk>/", discrepancies.discrepancy, name="discrepancy"),
+    path("migration/discrepancies/<int:pk>/explanations/", discrepancies.explanations, name="discrepancy-explanations"),
+    path(
+        "migration/discrepancies/<int:pk>/reconciliations/",
+        discrepancies.reconciliations,
+        name="discrepancy-reconciliations",
+    ),
+    path(
+        "migration/discrepancies/<int:pk>/reconciliations/<int:reconciliation>/reviews/",
+        discrepancies.reviews,
+        name="discrepancy-review",
+    ),
     path("api-docs/", api_docs, name="api-docs"),
 ]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dashboard.fleet import Fleet
 from dashboard.live.hub import Source
 from dashboard.live.view import MappingState, State
+from dashboard.migration.discrepancies import VIEW as DISCREPANCIES
+from dashboard.migration.discrepancies import DiscrepancyViews
 from dashboard.partials import bar, screen
 from dashboard.robot import RobotViews
 from dashboard.snapshot import take
@@ -64,6 +66,7 @@ class MigrationView:
 def sources() -> dict[str, Source]:
     """The sources of one process."""
     return {
+        DISCREPANCIES: DiscrepancyViews(),
         "fleet": FleetView(tracker),
         "migration": MigrationView(),
         "robot": RobotViews(),

@@ -19,6 +19,7 @@ for _figure in (
     presentation.clock_time,
     presentation.since,
     presentation.words,
+    presentation.json_words,
 ):
     register.filter(_figure.__name__, _figure)
 
