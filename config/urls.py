@@ -6,6 +6,7 @@ from django.urls import include, path, re_path
 
 from heartbeat.api.problems import NothingHere
 from heartbeat.api.schema import SchemaView
+from heartbeat.api.views import RobotCountView
 from migration.exposition import metrics
 from migration.rules.voting import Role
 
@@ -25,6 +26,8 @@ urlpatterns = [
     path("api/v2/", include("migration.api.urls")),
     path("api/v2/", include("heartbeat.api.urls")),
     re_path(r"^api/v2/", NothingHere.as_view()),
+    # the name that old runbooks have for it
+    path("api/validation/robot-count", RobotCountView.as_view(schema=None), name="robot-count-of-old"),
     path("metrics", metrics, name="metrics"),
     path("", include("dashboard.urls")),
 ]

@@ -38,6 +38,7 @@ COMMANDS_NEED = {
     *PORTS,
     *("ALERT_PIPELINE", "DATABASE_URL", "ENVOY_STATE_DIR", "LEGACY_RESTART_COMMAND", "LEGACY_URL", "NEW_BUILD"),
     *("MIGRATION_TIME_SCALE", "PROXIES", "REDIS_URL", "ROBOT_INTERVAL_SECONDS", "SECRET_KEY", "SPOOL_DIR", "STATE_DIR"),
+    *("SCRATCH_LEGACY_COMMAND", "SCRATCH_NEW_COMMAND"),
 }
 #: the code whose change makes another build of `new`
 _BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static", "requirements.txt")
@@ -126,6 +127,8 @@ class Layout:
 def environment(layout: Layout, secret_key: str, database_url: str, redis_url: str, time_scale: str) -> dict[str, str]:
     """Return the environment of every process; what the caller's environment says wins over the demo's defaults."""
     restart = [sys.executable, "-m", "embedded.control", "--socket", str(layout.control_socket), "restart", "legacy"]
+    scratch = [sys.executable, "-m", "simulator.legacy", "--port", "0", "--deployments"]
+    scratch += [str(layout.state / "scratch" / "deployments.json"), "--packages", str(layout.state / "scratch")]
     defaults = {
         "ALERT_PIPELINE": "waived",
         "LOG_LEVEL": "INFO",
@@ -140,6 +143,8 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "ENVOY_STATE_DIR": str(layout.envoy_state),
         "LEGACY_URL": layout.url("LEGACY_PORT"),
+        "SCRATCH_LEGACY_COMMAND": shlex.join([*scratch, "--look-seconds", "0"]),
+        "SCRATCH_NEW_COMMAND": shlex.join([sys.executable, "-m", "embedded.scratch"]),
         "PROXIES": f"front-a={layout.url('ENVOY_ADMIN_PORT')}|{layout.url('ROBOTS_DOOR_PORT')}",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

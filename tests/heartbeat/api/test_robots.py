@@ -119,6 +119,7 @@ class TestTheCountOfRobotsInBothSystems:
 
         assert counted["match"] is True
         assert counted["legacy"] == {"rows": 3, "robots": 2}
+        assert client.get("/api/validation/robot-count").json() == counted, "the name that old runbooks have for it"
 
     def test_differs(self, client: Client, legacy: None) -> None:
         counted = client.get("/api/v2/validation/robot-count").json()
