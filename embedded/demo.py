@@ -163,7 +163,10 @@ class Demo:
                 tasks.create_task(self.supervisor.add(program))
 
 
-_TOLD = {"DATABASE_URL", "REDIS_URL", "STATE_DIR", "ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "NEW_BUILD"}
+_TOLD = {
+    *("DATABASE_URL", "REDIS_URL", "STATE_DIR", "ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "NEW_BUILD"),
+    *("SCRATCH_LEGACY_COMMAND", "SCRATCH_NEW_COMMAND"),
+}
 
 
 async def _watch(demo: Demo) -> int:

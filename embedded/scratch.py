@@ -21,7 +21,13 @@ from embedded.ports import LOOPBACK, free_port
 from embedded.programs import ROOT, ingest_arguments
 
 READY_SECONDS = 30.0
-_COPY = "from migration.deployments import copy_from_legacy; copy_from_legacy()"
+#: in one process: each start of Django costs a second
+_PREPARE = """
+from django.core.management import call_command
+from migration.deployments import copy_from_legacy
+call_command("migrate", "heartbeat", skip_checks=True, verbosity=0)
+copy_from_legacy()
+"""
 
 
 def main() -> int:
@@ -43,8 +49,7 @@ def _serve(database_url: str, stop: threading.Event) -> int:
     env = {**os.environ, "DATABASE_URL": database_url}
     manage = [sys.executable, "-W", "ignore", str(Path(ROOT) / "manage.py")]
     quiet = {"cwd": ROOT, "env": env, "stdout": sys.stderr}
-    subprocess.run([*manage, "migrate", "heartbeat", "--skip-checks", "-v", "0"], check=True, **quiet)
-    subprocess.run([*manage, "shell", "-v", "0", "-c", _COPY], check=True, **quiet)
+    subprocess.run([*manage, "shell", "-v", "0", "-c", _PREPARE], check=True, **quiet)
     port = free_port()
     process = subprocess.Popen([sys.executable, *ingest_arguments(str(port))], **quiet)
     try:

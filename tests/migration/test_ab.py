@@ -1,11 +1,14 @@
 """The A/B test between running systems."""
 
 import json
+import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -136,6 +139,26 @@ def test_a_command_that_starts_no_copy_says_so(two_systems: TwoSystems, settings
 
     with pytest.raises(CommandError, match="did not say where it listens, but"):
         call_command("ab_test", iterations=1, legacy=two_systems.legacy, new=two_systems.new)
+
+
+@pytest.mark.timeout(180)  # three processes start, one makes a database
+def test_scratch_copies_are_started_by_their_commands_compared_and_leave_nothing(
+    two_systems: TwoSystems, settings, tmp_path
+):
+    legacy = [sys.executable, "-m", "simulator.legacy", "--port", "0", "--look-seconds", "0"]
+    legacy += ["--deployments", str(tmp_path / "deployments.json"), "--packages", str(tmp_path)]
+    settings.SCRATCH_LEGACY_COMMAND = shlex.join(legacy)
+    settings.SCRATCH_NEW_COMMAND = shlex.join([sys.executable, "-m", "embedded.scratch"])
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        names = "SELECT datname FROM pg_database WHERE datname LIKE 'scratch%'"
+        before = server.execute(names).fetchall()
+
+        result = testing.run(two_systems.legacy, two_systems.new, iterations=1, scratch=Scratch())
+
+        changing = result.parts[1]
+        assert changing.verdict is Verdict.PASS, (changing.not_run, changing.failures, changing.different)
+        assert changing.calls > 100
+        assert server.execute(names).fetchall() == before
 
 
 def _held_by(url):
