@@ -66,8 +66,48 @@ class Base(Struct, omit_defaults=True):
     theta_vel: Number | None = None
 
 
+class Peer(Struct, omit_defaults=True):
+    """One WebRTC connection of the robot, by its own statistics."""
+
+    id: Name
+    state: Literal["new", "connecting", "connected", "disconnected", "failed", "closed"] = "connected"
+    operator: Name | None = None
+    rtt_ms: NotNegative | None = None
+    loss_percent: Percent | None = None
+    bitrate_kbps: NotNegative | None = None
+    fps: NotNegative | None = None
+
+
+class Device(Struct, omit_defaults=True):
+    """An input device in somebody's hands (gamepad, leader arm, keyboard), and when it last moved."""
+
+    kind: Name
+    active_age_ms: NotNegative | None = None
+    operator: Name | None = None
+
+
+class Flow(Struct, omit_defaults=True):
+    """A connection to one of the robot's ports, as the kernel sees it; nobody opens one to look."""
+
+    port: Annotated[int, Meta(ge=1, le=65_535)]
+    #: who is at the other end: an address, or a name that means nothing
+    remote: Short = ""
+    operator: Name | None = None
+    received_age_ms: NotNegative | None = None
+    received_bytes: Counter | None = None
+    rtt_ms: NotNegative | None = None
+
+
+class OperatorSeen(Struct, omit_defaults=True):
+    """A person or program that commands this robot, where the robot knows who it is."""
+
+    id: Name
+    command_age_ms: NotNegative | None = None
+    command_rate_hz: NotNegative | None = None
+
+
 class Teleop(Struct, omit_defaults=True):
-    """What the robot sees of an operator (TELEMETRY: signals, strong to weak)."""
+    """What the robot sees of an operator (docs/teleop.md: signals, strong to weak). All of it may be absent."""
 
     #: age of the latest command and how many come per second
     command_age_ms: NotNegative | None = None
@@ -77,6 +117,43 @@ class Teleop(Struct, omit_defaults=True):
     observers: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
     host_up: bool | None = None
     driver: Literal["human", "policy", "replay", "unknown"] | None = None
+    #: for how long commands have come without a gap that the watchdog would notice
+    commanded_for_ms: NotNegative | None = None
+    #: for how long the host has been up, and how long it runs before it ends by itself
+    host_up_for_ms: NotNegative | None = None
+    host_runs_for_ms: NotNegative | None = None
+    #: the service unit that starts the host
+    service: Service | None = None
+    #: when the quickest and the slowest observer last took a frame
+    observer_ages_ms: Annotated[list[NotNegative], Meta(max_length=16)] | None = None
+    peers: Annotated[list[Peer], Meta(max_length=16)] | None = None
+    devices: Annotated[list[Device], Meta(max_length=16)] | None = None
+    flows: Annotated[list[Flow], Meta(max_length=32)] | None = None
+    operators: Annotated[list[OperatorSeen], Meta(max_length=16)] | None = None
+    #: whether the base or an arm moves
+    moving: bool | None = None
+    #: when this was measured by a clock that nobody sets (ms since the robot's start): orders reports, whatever NTP does
+    measured_ms: NotNegative | None = None
+    #: how soon the next report of these comes at the latest
+    next_in_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the log has a column for all that is said."""
+        return (
+            self.commanded_for_ms is None
+            and self.operators is None
+            and self.peers is None
+            and self.flows is None
+            and self.devices is None
+            and self.host_up_for_ms is None
+            and self.host_runs_for_ms is None
+            and self.service is None
+            and self.observer_ages_ms is None
+            and self.moving is None
+            and self.measured_ms is None
+            and self.next_in_ms is None
+        )
 
 
 class V2Heartbeat(Struct, omit_defaults=True):

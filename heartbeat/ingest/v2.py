@@ -17,6 +17,8 @@ SMALLEST = 1.2e-38
 _encode = msgspec.json.Encoder().encode
 _kind = lru_cache(maxsize=1_024)(kind_from_word)
 _SENT_AT, _NETWORK = (V2Heartbeat.__struct_fields__.index(name) for name in ("sent_at", "network"))
+#: so many fields of an operator's signals have columns, the first ones
+_WITH_COLUMNS = Teleop.__struct_fields__.index("driver") + 1
 _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
 
 
@@ -27,17 +29,18 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
     network, base, teleop = said.network or _NO_NETWORK, said.base or _NO_BASE, said.teleop or _NO_TELEOP
     numbered = said.boot_id is not None and said.sequence is not None
     sequence = said.sequence if numbered else None
+    operation = None if said.teleop is None else f'"teleop":{_encode(said.teleop).decode()}'
     # In the order of `columns.V2_TOLD`: first what is made of it, then what goes as it came, whole slices of it.
     told = (
         *(who.shown, shape.health, shape.letters, sequence, said.next_in_s),
         *(_kind(said.kind) if said.kind else "", said.site or "", said.firmware or ""),
-        None if said.teleop is None else f'{{"teleop":{_encode(said.teleop).decode()}}}',
-        None if said.extra is None else f'{{"extra":{_encode(said.extra).decode()}}}',
+        None if operation is None else f"{{{operation}}}",
+        _rest(said, operation),
         said.boot_id,
         *astuple(said)[_SENT_AT:_NETWORK],
         *astuple(network),
         *astuple(base),
-        *astuple(teleop),
+        *astuple(teleop)[:_WITH_COLUMNS],
     )
     return V2Beat(
         who=who,
@@ -57,6 +60,15 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
         motors=numbers_of(shape, said.motors),
         cameras=[camera.fps for camera in said.cameras],
     )
+
+
+def _rest(said: V2Heartbeat, operation: str | None) -> str | None:
+    """What has no column. `operation` is the teleop document's member, encoded once for the state and the log."""
+    kept = operation if said.teleop is not None and not said.teleop.is_plain else None
+    if said.extra is None:
+        return f"{{{kept}}}" if kept else None
+    extra = f'"extra":{_encode(said.extra).decode()}'
+    return f"{{{kept},{extra}}}" if kept else f"{{{extra}}}"
 
 
 def flush_tiny(beat: V2Beat) -> bool:

@@ -66,7 +66,7 @@ def reported(row: Mapping[str, Any], profile: Mapping[str, Any], boot_id: str | 
     said |= {
         "network": _told(row, NETWORK),
         "base": _told(row, BASE),
-        "teleop": _told(row, TELEOP),
+        "teleop": rest.get("teleop") or _told(row, TELEOP),
         "motors": _motors(row["motors"] or (), profile),
         "cameras": _cameras(row["cameras"] or (), profile),
         "services": _services(row["services"] or "", profile),
