@@ -18,6 +18,7 @@ from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
 from heartbeat.rules.pace import Pace
 from heartbeat.watching.hearing import PULSE_SECONDS
+from teleop.receiving.extension import Receiving
 from teleop.rules.reading import read_operation
 
 _debugging = os.environ.get("DEBUG", "").strip().lower() in {"1", "true", "yes", "on"}
@@ -38,4 +39,5 @@ application = Ingest(
     _offers,
     Enrolling(_database, _access),
     create_application(_calls, _offers, Store(_database, _packages), read_operation),
+    [Receiving(_dsn, _access)],
 )

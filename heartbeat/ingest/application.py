@@ -1,7 +1,7 @@
 """The ASGI application that answers robots: their calls by `Calls`, everything else by the legacy contract."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -24,6 +24,7 @@ from heartbeat.ingest.answers import (
 from heartbeat.ingest.batches import Batches
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.enrolling import Enrolling
+from heartbeat.ingest.extending import Extension
 from heartbeat.ingest.legacy_calls import plain_check
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.offers import Offers
@@ -36,13 +37,22 @@ _PING = "/api/v2/ping/"
 class Ingest:
     """`calls` store heartbeats, `offers` answers update checks, `legacy` is the rest of the contract."""
 
-    def __init__(self, calls: Calls, offers: Offers, enrolling: Enrolling, legacy: ASGIApplication) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        offers: Offers,
+        enrolling: Enrolling,
+        legacy: ASGIApplication,
+        extensions: Sequence[Extension] = (),
+    ) -> None:
         #: what the protocol's fast path calls without coming through here
         self.calls = calls
         self._offers = offers
         self._enrolling = enrolling
         self._batches = Batches(calls)
-        self._socket = RobotSocket(calls)
+        self._extensions = extensions
+        self._paths = {path: call for each in extensions for path, call in each.paths.items()}
+        self._socket = RobotSocket(calls, {kind: take for each in extensions for kind, take in each.frames.items()})
         self._legacy = legacy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,8 +85,12 @@ class Ingest:
                 collect_rarely()
                 self.calls.recorder.start()
                 self.calls.access.start()
+                for extension in self._extensions:
+                    extension.start(self._socket)
                 await send({"type": "lifespan.startup.complete"})
             else:
+                for extension in self._extensions:
+                    await extension.close()
                 await self.calls.recorder.close()
                 await self.calls.access.close()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -115,11 +129,13 @@ class Ingest:
             answered, respond = _awaited()
             self.calls.ping(path[len(_PING) :].encode(), scope["query_string"], marks, respond)
             return await answered
-        if path not in ("/api/v2/heartbeat", "/api/v2/heartbeats", "/api/v2/enrol"):
+        if path not in ("/api/v2/heartbeat", "/api/v2/heartbeats", "/api/v2/enrol", *self._paths):
             return problem(404, "Not Found", f"ingest has no {path}")
         if method != "POST":
             return _not_allowed(b"POST")
         body = await _body(receive)
+        if call := self._paths.get(path):
+            return await call(headers, body, marks)
         if path == "/api/v2/enrol":
             return await self._enrolling.answer(body, headers.get(b"authorization"), marks)
         if path == "/api/v2/heartbeats":

@@ -132,7 +132,7 @@ class Teleop(Struct, omit_defaults=True):
     operators: Annotated[list[OperatorSeen], Meta(max_length=16)] | None = None
     #: whether the base or an arm moves
     moving: bool | None = None
-    #: when this was measured by a clock that nobody sets (ms since the robot's start): orders reports, whatever NTP does
+    #: when this was measured, by a clock that nobody sets (ms since the robot's start)
     measured_ms: NotNegative | None = None
     #: how soon the next report of these comes at the latest
     next_in_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None

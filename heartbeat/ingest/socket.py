@@ -6,7 +6,7 @@ the end of an old one changes nothing.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from heartbeat.ingest import schema
 from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
 from heartbeat.ingest.answers import Receive, Scope, Send
 from heartbeat.ingest.calls import Calls
+from heartbeat.ingest.extending import Frame
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.ingest.waiting import Outcome
@@ -38,21 +39,24 @@ class _Kind(msgspec.Struct):
     type: str = "heartbeat"
 
 
-class _CommandResult(msgspec.Struct):
+class CommandResult(msgspec.Struct):
+    """A robot's answer to the command `id`: whether it did it, and what it says of it."""
+
     id: str
     ok: bool
     detail: str = ""
 
 
 _kind_decoder = msgspec.json.Decoder(_Kind)
-_result_decoder = msgspec.json.Decoder(_CommandResult)
+_result_decoder = msgspec.json.Decoder(CommandResult)
 
 
 class RobotSocket:
     """The ASGI application of one path."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, frames: Mapping[str, Frame] | None = None) -> None:
         self._calls = calls
+        self._frames = {"command_result": _log_result, **(frames or {})}
         self._open: set[_Connection] = set()
         calls.access.when_changed(self._end_the_revoked)
 
@@ -66,7 +70,7 @@ class RobotSocket:
             await _refuse(scope, send, admitted)
             return
         await send({"type": "websocket.accept"})
-        connection = _Connection(self._calls, admitted, marks_of(headers, scope.get("client")))
+        connection = _Connection(self._calls, self._frames, admitted, marks_of(headers, scope.get("client")))
         self._open.add(connection)
         SOCKETS.inc()
         try:
@@ -74,6 +78,13 @@ class RobotSocket:
         finally:
             SOCKETS.dec()
             self._open.discard(connection)
+
+    def tell(self, robot_key: bytes, message: dict[str, Any]) -> int:
+        """Say something to every open socket of a robot; returns to how many."""
+        told = [connection for connection in self._open if connection.robot_key == robot_key]
+        for connection in told:
+            connection.tell(message)
+        return len(told)
 
     def _end_the_revoked(self) -> None:
         for connection in self._open:
@@ -94,8 +105,10 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
 class _Connection:
     """One open socket: what it sent and waits for, and what it has to be told."""
 
-    def __init__(self, calls: Calls, admitted: Admitted, marks: Marks) -> None:
+    def __init__(self, calls: Calls, frames: Mapping[str, Frame], admitted: Admitted, marks: Marks) -> None:
         self._calls = calls
+        self._frames = frames
+        self.robot_key = admitted.robot_key
         self._admitted = admitted
         self._marks = marks
         self._waiting = 0
@@ -146,7 +159,7 @@ class _Connection:
                 raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
         except schema.Invalid as error:
             REJECTED.labels("heartbeat", "invalid").inc()
-            self._tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
+            self.tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
             return
         self._store(said, frame)
 
@@ -154,11 +167,11 @@ class _Connection:
         beat = v2_beat(said, frame, self._marks)
         boot_id, sequence = said.boot_id or "", said.sequence or 0
         if beat.robot_key != self._admitted.robot_key:
-            self._tell(_refused(sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
+            self.tell(_refused(sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
             return
         wait = self._calls.access.allow(beat.robot_key)
         if wait is not None:
-            self._tell({"type": "retry", "sequences": [sequence], "retry_after_s": max(1, math.ceil(wait))})
+            self.tell({"type": "retry", "sequences": [sequence], "retry_after_s": max(1, math.ceil(wait))})
             return
         self._waiting += 1
         if self._waiting >= MOST_WAITING:
@@ -170,9 +183,9 @@ class _Connection:
             outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
             if isinstance(outcome, Unavailable):
                 retry = {"type": "retry", "sequences": [sequence], "retry_after_s": outcome.retry_after_seconds}
-                self._tell(retry)
+                self.tell(retry)
             elif isinstance(outcome, NotRecorded):
-                self._tell(_refused(sequence, 422, "", str(outcome)))
+                self.tell(_refused(sequence, 422, "", str(outcome)))
             else:
                 self._acknowledged.setdefault(boot_id, []).append(sequence)
                 self._news.set()
@@ -180,15 +193,13 @@ class _Connection:
         self._calls.recorder.submit((beat,), beat.size, done)
 
     def _take_other(self, kind: str, frame: bytes) -> None:
-        if kind != "command_result":
-            raise schema.Invalid("type", f"{kind!r} is none of heartbeat, command_result")
-        try:
-            result = _result_decoder.decode(frame)
-        except msgspec.DecodeError as error:
-            raise schema.Invalid("", str(error)) from error
-        log.info("command.answered", robot=self._admitted.robot_id, id=result.id[:64], ok=result.ok)
+        take = self._frames.get(kind)
+        if take is None:
+            raise schema.Invalid("type", f"{kind!r} is none of heartbeat, {', '.join(self._frames)}")
+        take(self._admitted, frame, self.tell)
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any]) -> None:
+        """Say something; a robot that does not read is dropped."""
         if len(self._unsent) >= MOST_UNSENT:
             self._end(1013, "the robot does not read")
             return
@@ -215,6 +226,19 @@ class _Connection:
                 code, reason = self._close_with
                 await send({"type": "websocket.close", "code": code, "reason": reason})
                 return
+
+
+def _log_result(admitted: Admitted, frame: bytes, tell: object) -> None:
+    result = result_in(frame)
+    log.info("command.answered", robot=admitted.robot_id, id=result.id[:64], ok=result.ok)
+
+
+def result_in(frame: bytes) -> CommandResult:
+    """What a robot answers to a command. Raises Invalid."""
+    try:
+        return _result_decoder.decode(frame)
+    except msgspec.DecodeError as error:
+        raise schema.Invalid("", str(error)) from error
 
 
 def _type_of(frame: bytes) -> str:

@@ -22,7 +22,7 @@ _TYPES = "type.googleapis.com/envoy."
 #: the only calls that are copied, retried and counted for ejection
 _ROBOT_CALLS = (("POST", "/api/robot/status"), ("GET", "/api/check-update"))
 _V2_PATHS = (
-    *({"path": f"/api/v2/{name}"} for name in ("heartbeat", "heartbeats", "enrol")),
+    *({"path": f"/api/v2/{name}"} for name in ("heartbeat", "heartbeats", "enrol", "teleop/signals")),
     {"prefix": "/api/v2/ping/"},
 )
 _ROBOT_SOCKET = {"prefix": "/ws/robot/"}

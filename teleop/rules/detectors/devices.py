@@ -5,6 +5,8 @@ from teleop.rules.layouts import Layout
 from teleop.rules.signals import Driver, Report
 
 ACTIVE_SECONDS = 1.0
+#: a hand that holds still for longer has left
+STILL_SECONDS = 5.0
 
 
 def detect(report: Report, layout: Layout) -> Finding | None:
@@ -13,11 +15,20 @@ def detect(report: Report, layout: Layout) -> Finding | None:
         return None
     known = [device for device in report.devices if device.active_age is not None]
     if not known:
-        return Finding("devices", "no input device", -0.5)
+        return Finding("devices", "no input device", -0.5, gone=True)
     age, kind = min((device.active_age or 0.0, device.kind) for device in known)
     if age <= ACTIVE_SECONDS:
         because = f"{kind} moved {age * 1000:.0f} ms ago"
+        since = None if report.commanded_for is None else report.at - max(age, report.commanded_for)
         return Finding(
-            "devices", because, 2.5, until=report.at - age, driver=Driver.HUMAN, driver_weight=2.0
+            "devices",
+            because,
+            2.5,
+            since=since,
+            until=report.at - age,
+            driver=Driver.HUMAN,
+            driver_weight=2.0,
         )
-    return Finding("devices", f"{kind} rests for {age:.1f} s", -1.5)
+    return Finding(
+        "devices", f"{kind} rests for {age:.1f} s", -1.0 if age <= STILL_SECONDS else -3.0, until=report.at - age
+    )

@@ -21,5 +21,6 @@ def detect(report: Report, layout: Layout) -> Finding | None:
     age = min(ages)
     until = report.at - age
     if age <= layout.command_timeout:
-        return Finding("flows", f"data on the command port {age * 1000:.0f} ms ago", 5.0, until=until)
+        since = None if report.commanded_for is None else min(until, report.at - report.commanded_for)
+        return Finding("flows", f"data on the command port {age * 1000:.0f} ms ago", 5.0, since=since, until=until)
     return Finding("flows", f"no data on the command port for {age * 1000:.0f} ms", -3.0, until=until)

@@ -1,4 +1,4 @@
-"""Who reads observations. An observer may only watch, so this weighs little."""
+"""Who reads observations. An observer may only watch, so this weighs little; but whoever drives reads them."""
 
 from teleop.rules.finding import Finding
 from teleop.rules.layouts import Layout
@@ -10,5 +10,5 @@ def detect(report: Report, layout: Layout) -> Finding | None:
     if report.observers is None:
         return None
     if report.observers == 0:
-        return Finding("observers", "nobody reads observations", -1.0)
+        return Finding("observers", "nobody reads observations", -0.8, gone=True)
     return Finding("observers", f"{report.observers} read observations", 0.5)
