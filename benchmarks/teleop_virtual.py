@@ -5,7 +5,8 @@ from benchmarks.teleop_world import Arrival, arrivals, scripts
 from simulator.operating.script import Script
 from teleop.following.fleet import Fleet
 from teleop.following.log import Said
-from teleop.rules.standing import Event, Step
+from teleop.rules.sessions import LOST_SECONDS
+from teleop.rules.standing import Ending, Event, Step
 
 TICK_SECONDS = 0.1
 #: from the receipt to the commit
@@ -73,9 +74,12 @@ def recorded(events: list[tuple[float, Event]]) -> list[tuple[float, str]]:
     for _, event in events:
         if event.step in (Step.JOINED, Step.LEFT, Step.CONTESTED, Step.DRIVER_KNOWN):
             continue
-        while history and history[-1][0] >= event.at:
+        # A session ends with its last command; that it was waited for is not undone by that.
+        waited = event.ending in (Ending.COMMANDS_STOPPED, Ending.ROBOT_SILENT)
+        since = event.at + LOST_SECONDS if waited else event.at
+        while history and history[-1][0] >= since:
             history.pop()
-        history.append((event.at, event.state.value))
+        history.append((since, event.state.value))
     return history
 
 

@@ -153,5 +153,7 @@ class Sensing:
         commanding = tuple(sorted({each.operator for each in script.commands if each.begin <= at <= each.end}))
         recent = any(each.begin <= at <= each.end + WATCHDOG_SECONDS + 0.6 for each in script.commands)
         stale = not any(each.begin <= at <= each.end + WATCHDOG_SECONDS for each in script.commands)
-        visits = tuple(sorted(each.operator for each in script.visits if each.begin <= at < min(each.end, each.reads_until)))
+        visits = tuple(
+            sorted(each.operator for each in script.visits if each.begin <= at < min(each.end, each.reads_until))
+        )
         return "live" if recent else "rest", commanding, stale, visits, script.host_since(at)

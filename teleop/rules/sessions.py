@@ -17,6 +17,8 @@ SILENT_SECONDS = 10.0
 JITTER_SHARE, JITTER_SECONDS = 1.5, 0.4
 #: a host that ran this close to its whole time ended because the time was over
 TIME_OVER_SLACK_SECONDS = 1.0
+#: two estimates of the moment of one command differ by less
+SAME_SECONDS = 0.1
 #: when nobody says how often reports come
 USUAL_INTERVAL = 2.0
 
@@ -37,6 +39,9 @@ def hear(standing: Standing, report: Report, layout: Layout, new_id: Callable[[]
         events.append(ended)
         standing = replace(standing, open=None, state=State.UNKNOWN)
     verdict = fuse(findings_in(report, layout), _was_operated(standing))
+    if standing.open is None and verdict.until is not None and verdict.until <= standing.over_at + SAME_SECONDS:
+        # The command of a session that is over is still young. It is no new one.
+        verdict = replace(verdict, operated=False if verdict.operated else verdict.operated)
     standing = _noted(standing, report, verdict)
     opened, more = _session(standing, report, verdict, layout, new_id)
     events += more
@@ -46,6 +51,8 @@ def hear(standing: Standing, report: Report, layout: Layout, new_id: Callable[[]
         since = next((each.at for each in reversed(more) if each.state is state), _stood_since(standing, state, report))
         if not any(each.state is state for each in more):
             events.append(_event(Step.STOOD, since, report.heard_at, state, verdict.because, verdict=verdict))
+    over = [each.at for each in events if each.step is Step.ENDED]
+    standing = replace(standing, over_at=max([standing.over_at, *over]))
     not_operated_at = report.at if verdict.operated is False else standing.not_operated_at
     return Outcome(
         replace(standing, state=state, since=since, open=opened, not_operated_at=not_operated_at), tuple(events)
@@ -80,7 +87,9 @@ def pass_time(standing: Standing, now: float) -> Outcome:
     if opened.stopped:
         ending = Ending.STOPPED
     event = _end(opened, ending, now, because, state=state)
-    return Outcome(replace(standing, state=state, since=event.at, open=None, because=because), (event,))
+    since = opened.lost_at + LOST_SECONDS
+    over = {"open": None, "over_at": event.at}
+    return Outcome(replace(standing, state=state, since=since, because=because, **over), (event,))
 
 
 def _stood_since(standing: Standing, state: State, report: Report) -> float:

@@ -98,6 +98,8 @@ class Standing:
     host: bool | None = None
     #: when it was last known not to be operated
     not_operated_at: float | None = None
+    #: the latest command of the latest session that is over: it begins no other one
+    over_at: float = 0.0
     host_up_for: float | None = None
     host_runs_for: float | None = None
     open: Open | None = None

@@ -4,18 +4,16 @@ from teleop.rules.finding import Finding
 from teleop.rules.layouts import Layout
 from teleop.rules.signals import Driver, Report
 
-ACTIVE_SECONDS = 1.0
-#: a hand that holds still for longer has left
-STILL_SECONDS = 5.0
+ACTIVE_SECONDS = 0.6
 
 
 def detect(report: Report, layout: Layout) -> Finding | None:
-    """The device that moved last. A person who drives may hold still, so a device at rest says little."""
+    """The device that moved last. In a hand it never rests for long."""
     if report.devices is None:
         return None
     known = [device for device in report.devices if device.active_age is not None]
     if not known:
-        return Finding("devices", "no input device", -0.5, gone=True)
+        return Finding("devices", "no input device", -2.5, gone=True)
     age, kind = min((device.active_age or 0.0, device.kind) for device in known)
     if age <= ACTIVE_SECONDS:
         because = f"{kind} moved {age * 1000:.0f} ms ago"
@@ -29,6 +27,4 @@ def detect(report: Report, layout: Layout) -> Finding | None:
             driver=Driver.HUMAN,
             driver_weight=2.0,
         )
-    return Finding(
-        "devices", f"{kind} rests for {age:.1f} s", -1.0 if age <= STILL_SECONDS else -3.0, until=report.at - age
-    )
+    return Finding("devices", f"{kind} rests for {age:.1f} s", -2.5, until=report.at - age)
