@@ -66,6 +66,7 @@ class Score:
 def score_robot(
     score: Score,
     script: Script,
+    *,
     found: Sequence[Found],
     recorded: Sequence[tuple[float, str]],
     live: Sequence[tuple[float, str]],
@@ -91,12 +92,13 @@ def score_robot(
         elif mine.driver != "unknown":
             score.drivers_asked += 1  # nobody told it: a guess
     score.invented += len(left)
-    _states(score, script, recorded, live, legacy, duration)
+    _states(score, script, recorded=recorded, live=live, legacy=legacy, duration=duration)
 
 
 def _states(
     score: Score,
     script: Script,
+    *,
     recorded: Sequence[tuple[float, str]],
     live: Sequence[tuple[float, str]],
     legacy: Sequence[tuple[float, bool]],

@@ -43,7 +43,15 @@ def play_one(
         if key in fleet.robots:
             events += [(tick, changed.event) for changed in fleet.pass_time(tick)]
             live.append((tick, fleet.robots[key].standing.state.value))
-    score_robot(score, script, sessions_of(events), recorded(events), live, legacy, duration)
+    score_robot(
+        score,
+        script,
+        found=sessions_of(events),
+        recorded=recorded(events),
+        live=live,
+        legacy=legacy,
+        duration=duration,
+    )
 
 
 def sessions_of(events: list[tuple[float, Event]]) -> list[Found]:

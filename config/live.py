@@ -28,12 +28,19 @@ async def _nothing_here(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "websocket.close", "code": NO_SUCH_VIEW})
 
 
+_hub, _sessions = Hub(sources()), Sessions()
 application = ProtocolTypeRouter(
     {
         "http": _site,
         "lifespan": lifespan,
         "websocket": AllowedOrigins(
-            URLRouter([path("ws/views/", ViewsConsumer(Hub(sources()), Sessions())), re_path(r"", _nothing_here)])
+            URLRouter(
+                [
+                    path("ws/views/", ViewsConsumer(_hub, _sessions)),
+                    path("ws/teleop/", ViewsConsumer(_hub, _sessions, ["operating"])),
+                    re_path(r"", _nothing_here),
+                ]
+            )
         ),
     }
 )

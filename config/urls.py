@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/v2/schema", SchemaView.as_view(), name="schema"),
     path("api/v2/", include("migration.api.urls")),
     path("api/v2/", include("heartbeat.api.urls")),
+    path("api/v2/", include("teleop.api.urls")),
     re_path(r"^api/v2/", NothingHere.as_view()),
     # the name that old runbooks have for it
     path("api/validation/robot-count", RobotCountView.as_view(schema=None), name="robot-count-of-old"),

@@ -39,14 +39,14 @@ def signed_in_script(view: View) -> View:
     return guarded
 
 
-def needs(codename: str) -> Callable[[View], View]:
-    """Require a login and one of the migration's permissions; 403 without it."""
+def needs(codename: str, app: str = "migration") -> Callable[[View], View]:
+    """Require a login and one of an app's permissions; 403 without it."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not request.user.has_perm(f"migration.{codename}"):
-                raise PermissionDenied(f"your login lacks the permission migration.{codename}")
+            if not request.user.has_perm(f"{app}.{codename}"):
+                raise PermissionDenied(f"your login lacks the permission {app}.{codename}")
             return view(request, *args, **kwargs)
 
         return signed_in(guarded)

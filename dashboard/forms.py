@@ -25,6 +25,12 @@ class RollbackForm(ReasonForm):
     leaving = forms.CharField(required=False)
 
 
+class StopForm(ReasonForm):
+    """Which robot shall end its session."""
+
+    robot = forms.CharField(max_length=128, error_messages={"required": "Choose a robot."})
+
+
 class VoteForm(forms.Form):
     """A no-go and an abstention say why; a go may."""
 

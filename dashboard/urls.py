@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from dashboard import views
+from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import discrepancies
 
@@ -11,6 +11,9 @@ app_name = "dashboard"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("fleet/", views.fleet, name="fleet"),
+    path("teleop/", teleop.page, name="teleop"),
+    path("teleop/stop-form/", teleop.stop_form, name="teleop-stop-form"),
+    path("teleop/stops/", teleop.stops, name="teleop-stops"),
     path("robots/<path:robot_id>/", views.robot, name="robot"),
     path("frames/<path:view>/", views.frame, name="frame"),
     path("partials/<slug:region>/", views.personal_region, name="personal-region"),

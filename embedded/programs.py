@@ -235,6 +235,7 @@ class Programs:
             self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
             self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
             self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),
+            self._python("teleop-watcher", ["manage.py", "teleop_watcher"], says="loop.started"),
             self._python("relay", ["manage.py", "relay"], says="relay.started"),
         ]
 

@@ -25,6 +25,7 @@ from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
 from migration.validation.consistency import figures as consistency_figures
+from teleop.figures import figures as teleop_figures
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ class _Figures:
         yield from consistency_figures()
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
+        yield from teleop_figures(system_clock().now())
         yield from _history()
         yield from _heartbeats()
 
@@ -144,5 +146,5 @@ def _heartbeats() -> Iterator[Metric]:
     up.add_metric([], 1)
     yield up
     for family in families:
-        if family.name.startswith("lekiwi_heartbeat_"):
+        if family.name.startswith(("lekiwi_heartbeat_", "lekiwi_teleop_")):
             yield family

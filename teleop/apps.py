@@ -10,7 +10,8 @@ class TeleopConfig(AppConfig):
 
     def ready(self) -> None:
         """Show operation with every robot of the API."""
-        from heartbeat.api import parts
+        from heartbeat.api import parts, scoping
         from teleop.describing import SCHEMA, describe
 
         parts.register("teleop", describe, SCHEMA)
+        scoping.register("teleop", "teleop")

@@ -7,6 +7,7 @@ A plain ASGI application inside Channels' routing: nobody sends it anything thro
 to the socket as bytes that all sockets share (`dashboard.live.protocol`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -45,9 +46,11 @@ _read = msgspec.json.Decoder(Asked)
 class ViewsConsumer:
     """Serves one browser per call."""
 
-    def __init__(self, hub: Hub, sessions: Sessions) -> None:
+    def __init__(self, hub: Hub, sessions: Sessions, usual: Sequence[str] = ()) -> None:
         self._hub = hub
         self._sessions = sessions
+        #: what who names no view gets
+        self._usual = list(usual)
 
     async def __call__(self, scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Refuse who is not signed in and what is no view; else stay until the browser leaves or its login ends."""
@@ -56,7 +59,7 @@ class ViewsConsumer:
         socket: BrowserSocket | None = scope["extensions"].get(EXTENSION)
         if socket is None:
             raise RuntimeError("start the live process with --ws dashboard.live.protocol:BrowserSocket")
-        names = parse_qs(scope["query_string"].decode("latin-1")).get("view", [])
+        names = parse_qs(scope["query_string"].decode("latin-1")).get("view", self._usual)
         key = session_key_of(scope["headers"])
         try:
             refusal = self._refusal(names) if key and await self._sessions.is_valid(key) else SIGNED_OUT

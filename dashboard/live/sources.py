@@ -7,6 +7,7 @@ from dashboard.live.hub import Source
 from dashboard.live.view import MappingState, State
 from dashboard.migration.discrepancies import VIEW as DISCREPANCIES
 from dashboard.migration.discrepancies import DiscrepancyViews
+from dashboard.operating import OperatingView
 from dashboard.partials import bar, screen
 from dashboard.robot import RobotViews
 from dashboard.snapshot import take
@@ -69,6 +70,7 @@ def sources() -> dict[str, Source]:
         DISCREPANCIES: DiscrepancyViews(),
         "fleet": FleetView(tracker),
         "migration": MigrationView(),
+        "operating": OperatingView(),
         "robot": RobotViews(),
         "teleop": TeleopView(tracker),
     }

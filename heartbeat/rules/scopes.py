@@ -8,6 +8,8 @@ SCOPES = {
     "robots:write": "changing robots' settings, incidents and maintenance windows",
     "tokens:read": "the lists of tokens (never the tokens) and of closed legacy paths",
     "tokens:write": "issuing, rotating and revoking tokens; closing and opening the legacy path",
+    "teleop:read": "who drives which robot, and the history of sessions",
+    "teleop:write": "asking a robot to end its session",
     "migration:read": "the state of the migration and its audit log",
     "migration:write": "votes, steps, rollbacks, releases",
 }

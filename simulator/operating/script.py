@@ -31,7 +31,7 @@ class Commands:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody is connected and may drive: from connecting to the close of the connection, as far as a robot sees it."""
+    """Somebody is connected and may drive: from connecting to the close of the connection, as a robot sees it."""
 
     begin: float
     end: float
@@ -138,7 +138,7 @@ def _session(script: Script, chance: random.Random, at: float, duration: float, 
         ending = "leaves" if ending.startswith("host") else ending
     first, second = chance.sample(operators, 2)
     end = begin + length
-    pieces, visits = _pieces(chance, kind, begin, end, first, second)
+    pieces, visits = _pieces(chance, kind, begin, end, (first, second))
     if kind == "roams":
         middle = begin + length * chance.uniform(0.3, 0.6)
         silence = chance.uniform(0.8, 5.0)
@@ -169,8 +169,9 @@ def _host_end(chance: random.Random, ending: str, end: float, closes: float) -> 
 
 
 def _pieces(
-    chance: random.Random, kind: str, begin: float, end: float, first: str, second: str
+    chance: random.Random, kind: str, begin: float, end: float, who: tuple[str, str]
 ) -> tuple[list[Commands], list[Visit]]:
+    first, second = who
     middle = begin + (end - begin) * chance.uniform(0.35, 0.65)
     if kind == "pauses":
         pause = min(chance.uniform(1.2, 6.0), (end - middle) / 2)

@@ -18,7 +18,7 @@ LOGINS = {
     "oncall": Role.ON_CALL,
 }
 #: whose permissions the roles hold
-APPS = ("heartbeat", "migration")
+APPS = ("heartbeat", "teleop", "migration")
 VIEWER, ADMIN = "viewer", "admin"
 
 _STEER = ("cast_vote", "advance_phase", "roll_back", "release_latch", "add_maintenancewindow")
@@ -30,6 +30,7 @@ PERMISSIONS = {
         "advance_phase",
         "roll_back",
         "release_latch",
+        "stop_session",
         *_ACCESS,
         "add_maintenancewindow",
     ),
@@ -38,13 +39,14 @@ PERMISSIONS = {
         "advance_phase",
         "roll_back",
         "release_latch",
+        "stop_session",
         *_ACCESS,
         "add_maintenancewindow",
     ),
     Role.BACKEND: ("cast_vote", "reconcile", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote", "reconcile"),
-    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "add_maintenancewindow"),
+    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "stop_session", "add_maintenancewindow"),
 }
 
 
