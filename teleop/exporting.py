@@ -27,10 +27,15 @@ def parquet(rows: Iterable[Mapping[str, Any]], names: Iterable[str] = COLUMNS) -
     shown = list(rows)
     chosen = [name for name in COLUMNS if name in set(names)]
     schema = Schema([Field(name, COLUMNS[name], nullable=True) for name in chosen])
-    columns = [Array([_cell(row[name], COLUMNS[name]) for row in shown], COLUMNS[name]) for name in chosen]
+    columns = [_column([_cell(row[name], COLUMNS[name]) for row in shown], COLUMNS[name]) for name in chosen]
     file = io.BytesIO()
     write_parquet(Table.from_arrays(columns, schema=schema), file)
     return file.getvalue()
+
+
+def _column(values: list[Any], kind: DataType) -> Array:
+    """Moments come as numbers, which become moments."""
+    return Array(values, _COUNT).cast(kind) if kind == _MOMENT else Array(values, kind)
 
 
 def _cell(value: Any, kind: DataType) -> Any:

@@ -88,8 +88,8 @@ def pass_time(standing: Standing, now: float) -> Outcome:
         ending = Ending.STOPPED
     event = _end(opened, ending, now, because, state=state)
     since = opened.lost_at + LOST_SECONDS
-    over = {"open": None, "over_at": event.at}
-    return Outcome(replace(standing, state=state, since=since, because=because, **over), (event,))
+    ended = replace(standing, state=state, since=since, because=because, open=None, over_at=event.at)
+    return Outcome(ended, (event,))
 
 
 def _stood_since(standing: Standing, state: State, report: Report) -> float:
