@@ -188,7 +188,7 @@ SPECTACULAR_SETTINGS = {
     },
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v2",
-    "POSTPROCESSING_HOOKS": ["heartbeat.api.schema.complete", "migration.api.examples.add"],
+    "POSTPROCESSING_HOOKS": ["heartbeat.api.schema.complete", "teleop.api.examples.add", "migration.api.examples.add"],
 }
 
 # --- Celery -----------------------------------------------------------------------------------

@@ -10,13 +10,16 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
+from heartbeat.api import examples
 from heartbeat.models import Lease
 from heartbeat.rules.identity import key_of
 from migration.models import AuditEntry
 from teleop import current
 from teleop.accuracy import accuracy
+from teleop.api.examples import EXAMPLES
 from teleop.models import Participation, QualitySample, RobotOperation, Session, SessionEvent, StopRequest
 from tests.builders import heard_robot, person
+from tests.heartbeat.api.conforming import outline
 
 pytestmark = pytest.mark.django_db
 
@@ -241,3 +244,31 @@ def test_metrics_tell_sessions_latency_and_disagreements(viewer: Client) -> None
 
     assert 'lekiwi_teleop_active_sessions{driver="human"} 1.0' in text
     assert "lekiwi_teleop_disagreements 1.0" in text
+
+
+def test_an_example_of_operation_has_what_the_answer_has(stopper: Client) -> None:
+    opened = driven(evidence=[{"signal": "commands", "weight": 6.0, "because": "a command 20 ms ago"}])
+    SessionEvent.objects.create(
+        robot_key=opened.robot_key, session=opened, step="began", at=opened.began_at, known_at=opened.began_at,
+        state="active", because="a command 20 ms ago", confidence=0.99, driver="human",
+        evidence=[{"signal": "commands", "weight": 6.0, "because": "a command 20 ms ago"}],
+    )  # fmt: skip
+    Participation.objects.create(session=opened, operator="ada", from_at=opened.began_at)
+    QualitySample.objects.create(session=opened, at=opened.began_at, latency_ms=40.0)
+    base = "/api/v2/teleop"
+    asked = stopper.post(f"{base}/robots/Lekiwi_1/stop", {"reason": "a child"}, "application/json")
+    answers = {
+        f"POST {base}/robots/{{robot_id}}/stop": asked,
+        f"GET {base}": stopper.get(base),
+        f"GET {base}/sessions": stopper.get(f"{base}/sessions"),
+        f"GET {base}/sessions/{{session}}": stopper.get(f"{base}/sessions/{opened.pk}"),
+        f"GET {base}/robots": stopper.get(f"{base}/robots"),
+        f"GET {base}/robots/{{robot_id}}": stopper.get(f"{base}/robots/Lekiwi_1"),
+        f"GET {base}/stops": stopper.get(f"{base}/stops"),
+        f"GET {base}/stops/{{stop}}": stopper.get(f"{base}/stops/{asked.json()['id']}"),
+    }
+
+    shown = examples.read(EXAMPLES)
+    for place, answer in answers.items():
+        status = str(answer.status_code)
+        assert outline(answer.json()) == outline(shown[place][status]), place
