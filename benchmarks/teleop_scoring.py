@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from benchmarks.reporting import quantile
@@ -43,6 +43,12 @@ class Score:
     drivers_asked: int = 0
     drivers_right: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Score") -> None:
+        """Add what another one counted."""
+        for name in fields(self):
+            mine, theirs = getattr(self, name.name), getattr(other, name.name)
+            setattr(self, name.name, mine + theirs)
 
     def figures(self, robots: int) -> dict[str, Any]:
         """The keys of the report."""

@@ -31,6 +31,8 @@ _SOCKET = """A persistent connection: heartbeats up; acknowledgements and comman
 
 Up, a heartbeat: as in `POST /api/v2/heartbeat`, with `boot_id` and `sequence`.
 
+Up, signals of operation between heartbeats: `{"type":"signals","boot_id","signals":[…],"id"}` (docs/teleop.md)
+
 Up, a command was carried out, or not: `{"type":"command_result","id","ok","detail"}`
 
 Down, the first frame: `{"type":"hello","robot_id","server_time"}`
