@@ -122,9 +122,15 @@ class Agent:
             lambda: self.absent or self._held_back(),
             token,
             self.faults.duplicate_share,
+            self._obey,
             self._skew,
         )
         return self.voice
+
+    def _obey(self, command: str) -> str | None:
+        if command != "stop_session":
+            return f"a simulated robot does not know {command}"
+        return None if self._life.stop_session() else "nobody drives"
 
     def _authorization(self) -> str:
         return f"Authorization: Bearer {self.token}\r\n" if self.token else ""

@@ -42,6 +42,7 @@ LASTS: dict[Teleop, tuple[float, float]] = {
     Teleop.JOINED: (1, 8),
     Teleop.DRIVING: (5, 45),
 }
+OPERATORS = tuple(f"operator-{number}" for number in range(1, 13))
 DRIVERS = ("human", "human", "human", "policy", "replay")
 
 
@@ -54,6 +55,9 @@ class Life:
     tell: Tell
     teleop: Teleop = Teleop.HOST_DOWN
     driver: str | None = None
+    operator: str | None = None
+    entered_at: float = 0.0
+    host_began_at: float = 0.0
     battery_percent: float | None = None
     charging: bool = False
     temperatures: dict[str, float] = field(default_factory=dict)
@@ -82,6 +86,19 @@ class Life:
         self._drain(elapsed)
         self._warm(elapsed)
 
+    def stop_session(self) -> bool:
+        """End the operator's session, as an operator of this system asked; False when there is none."""
+        if self.teleop not in (Teleop.JOINED, Teleop.DRIVING):
+            return False
+        self._enter(Teleop.HOST_UP, self._now)
+        self.tell("stopped", True)
+        return True
+
+    @property
+    def host_runs_for(self) -> float:
+        """How long the present host runs before it ends by itself, seconds."""
+        return self._host_ends_at - self.host_began_at
+
     @property
     def host_runs(self) -> bool:
         """All that the legacy system ever looks at."""
@@ -90,7 +107,13 @@ class Life:
     def _enter(self, state: Teleop, now: float) -> None:
         if state is not Teleop.HOST_DOWN and (self.teleop is Teleop.HOST_DOWN or not self._host_ends_at):
             self._host_ends_at = now + self.chance.choice(HOST_RUN_SECONDS)
-        self.teleop = state
+            self.host_began_at = now
+        self.teleop, self.entered_at = state, now
+        if state is Teleop.JOINED and self.operator is None:
+            self.operator = self.chance.choice(OPERATORS)
+            self.tell("operator", self.operator)
+        elif state not in (Teleop.JOINED, Teleop.DRIVING):
+            self.operator = None
         self.driver = self.chance.choice(DRIVERS) if state is Teleop.DRIVING else None
         self._changes_at = now + self.chance.uniform(*LASTS[state])
         self.tell("teleop", state.value)

@@ -1,6 +1,8 @@
 """What a v2 robot says of itself, made from its life: fields of the v2 heartbeat, per kind."""
 
 import random
+import time
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,20 +100,37 @@ class Telemetry:
         }
 
     def _teleop(self) -> dict[str, Any]:
-        if not self.life.host_runs:
-            return {"host_up": False, "observers": 0}
-        if self.life.teleop is Teleop.DRIVING:
-            rate = max(1.0, self.chance.gauss(COMMANDS_HZ, 1.5))
-            return {
-                "host_up": True,
-                "observers": 1,
-                "command_age_ms": round(self.chance.uniform(1, 1000 / rate + 10), 1),
-                "command_rate_hz": round(rate, 1),
-                "watchdog_active": False,
-                "driver": self.life.driver or "unknown",
-            }
-        observers = int(self.life.teleop is Teleop.JOINED)
-        return {"host_up": True, "observers": observers, "command_rate_hz": 0.0, "watchdog_active": True}
+        now, life = time.monotonic(), self.life
+        said: dict[str, Any] = {"measured_ms": round(now * 1000, 1)}
+        if not life.host_runs:
+            return {**said, "host_up": False, "observers": 0}
+        said |= {"host_up": True, "host_up_for_ms": round((now - life.host_began_at) * 1000)}
+        said["host_runs_for_ms"] = round(life.host_runs_for * 1000)
+        driving = life.teleop is Teleop.DRIVING
+        if not driving:
+            observers = int(life.teleop is Teleop.JOINED)
+            return {**said, "observers": observers, "command_rate_hz": 0.0, "watchdog_active": True}
+        rate = max(1.0, self.chance.gauss(COMMANDS_HZ, 1.5))
+        age = round(self.chance.uniform(1, 1000 / rate + 10), 1)
+        said |= {"observers": 1, "command_age_ms": age, "command_rate_hz": round(rate, 1), "watchdog_active": False}
+        said["commanded_for_ms"] = round(max(age, (now - life.entered_at) * 1000), 1)
+        said["driver"] = life.driver or "unknown"
+        if life.operator:
+            said["operators"] = [{"id": life.operator, "command_age_ms": age}]
+            said["peers"] = [self._peer(life.operator)]
+        return said
+
+    def _peer(self, operator: str) -> dict[str, Any]:
+        """Mostly well connected; one in eight operators is far away, for as long as this robot knows them."""
+        far = zlib.crc32(f"{self.robot.robot_id} {operator}".encode()) % 8 == 0
+        return {
+            "id": f"pc-{operator}",
+            "operator": operator,
+            "rtt_ms": round(self.chance.lognormvariate(5.0 if far else 3.4, 0.3), 1),
+            "loss_percent": round(min(100.0, self.chance.expovariate(0.15 if far else 2.0)), 2),
+            "bitrate_kbps": round(max(0.0, self.chance.gauss(900 if far else 2_400, 200))),
+            "fps": round(max(0.0, self.chance.gauss(12 if far else 28, 2)), 1),
+        }
 
 
 def _rounded(value: float | None) -> float | None:

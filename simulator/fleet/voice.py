@@ -49,6 +49,8 @@ class Voice:
     held_back: Callable[[], bool]
     token: str | None = None
     duplicate_share: float = 0.0
+    #: does what a command says; None when it does, or why it does not
+    obey: Callable[[str], str | None] = lambda name: f"a simulated robot does not know {name}"
     skew: timedelta = timedelta()
     core: Core = field(init=False)
     _said_at: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -187,8 +189,10 @@ class Voice:
                     self._end(beat.sequence, "refused", None)
                 case Dropped(beat):
                     self._end(beat.sequence, "dropped", None)
-                case Command(number):
-                    self.core.commands.done(number, False, "a simulated robot takes no commands")
+                case Command(number, name):
+                    why_not = self.obey(name)
+                    self.core.commands.done(number, why_not is None, why_not or "done")
+                    self._wake.set()
 
     def _end(self, sequence: int, outcome: str, route: Route | None) -> None:
         made, wall = self._said_at.pop(sequence, (None, None))
