@@ -201,7 +201,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout"
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0.1}
 CELERY_BEAT_SCHEDULE = {
     "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
-    "copy-deployments": {"task": "migration.copy_deployments", "schedule": 5.0},
     "keep-up-history": {"task": "heartbeat.keep_up_history", "schedule": 60.0},
     "keep-history": {"task": "heartbeat.keep_history", "schedule": 3600.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -55,7 +56,10 @@ INSERT INTO heartbeat_robot AS r (key, robot_id, bucket, kind_by_id, first_seen_
 VALUES ($1, $2, $3, $4, $5, $5, $6, $7)
 ON CONFLICT (key) DO UPDATE SET first_seen_at = least(r.first_seen_at, excluded.first_seen_at)
 """
-_ENTER_ROWS = "INSERT INTO heartbeat_legacyrow (key, robot_id, first_at) VALUES ($1, $2, $3)"
+_ENTER_ROWS = """
+INSERT INTO heartbeat_legacyrow AS w (key, robot_id, first_at) VALUES ($1, $2, $3)
+ON CONFLICT (key) DO UPDATE SET first_at = least(w.first_at, excluded.first_at)
+"""
 _LOG = """
 SELECT h.*, s.robot_id, b.boot_id AS boot_name, p.document AS profile
 FROM heartbeat_heartbeat h JOIN heartbeat_spelling s ON s.id = h.spelling_id
@@ -64,8 +68,20 @@ ORDER BY h.received_at
 """
 
 
+#: give what was taken over from another system, which the log does not hold
+Source = Callable[[], Sequence[LegacyBeat]]
+
+_sources: list[Source] = []
+
+
+def also_from(source: Source) -> None:
+    """Let the state stand on what `source` gives as well, from the next rebuild on."""
+    _sources.append(source)
+
+
 def rebuild_state() -> int:
     """Derive all robots and legacy rows anew, in one transaction; returns how many heartbeats they stand on."""
+    others = [beat for source in _sources for beat in source()]
     given = connection.get_connection_params()
     target = {
         "host": given.get("host") or None,
@@ -74,12 +90,12 @@ def rebuild_state() -> int:
         "password": given.get("password") or None,
         "database": given.get("dbname"),
     }
-    heartbeats = asyncio.run(_rebuild(target))
-    log.info("state.rebuilt", heartbeats=heartbeats)
+    heartbeats = asyncio.run(_rebuild(target, others))
+    log.info("state.rebuilt", heartbeats=heartbeats, taken_over=len(others))
     return heartbeats
 
 
-async def _rebuild(target: dict[str, Any]) -> int:
+async def _rebuild(target: dict[str, Any], others: Sequence[LegacyBeat]) -> int:
     database = await asyncpg.connect(**target)
     heartbeats = 0
     try:
@@ -93,6 +109,8 @@ async def _rebuild(target: dict[str, Any]) -> int:
                     heartbeats += await _apply(database, chunk)
                     chunk = []
             heartbeats += await _apply(database, chunk)
+            for start in range(0, len(others), CHUNK_ROWS):
+                await _apply_others(database, others[start : start + CHUNK_ROWS])
             await database.execute(_RESTORE)
     finally:
         await database.close()
@@ -112,6 +130,16 @@ async def _enter(database: asyncpg.Connection) -> None:
         rows.append((found["key"], found["robot_id"], found["received_at"]))
     await database.executemany(_ENTER_ROBOTS, robots)
     await database.executemany(_ENTER_ROWS, rows)
+
+
+async def _apply_others(database: asyncpg.Connection, beats: Sequence[LegacyBeat]) -> None:
+    robots = [
+        (beat.robot_key, beat.who.shown, beat.who.bucket, beat.who.kind, beat.received_at, "legacy", beat.role)
+        for beat in beats
+    ]
+    await database.executemany(_ENTER_ROBOTS, robots)
+    await database.executemany(_ENTER_ROWS, [(beat.row_key, beat.who.shown, beat.received_at) for beat in beats])
+    await _apply(database, list(beats))
 
 
 async def _apply(database: asyncpg.Connection, beats: list[Beat]) -> int:

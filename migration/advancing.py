@@ -12,6 +12,7 @@ from migration.errors import Refused
 from migration.models import PhaseRun, Rollback, TrafficShift
 from migration.recording import open_run
 from migration.rules.phases import PHASES, next_phase
+from migration.syncing.way_back import way_back
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ def advance(*, actor: Actor, reason: str = "") -> TrafficShift:
     reasons = [one.sentence for one in judged if not one.opens]
     if remaining := cool_down_remaining():
         reasons.append(f"cool-down after a rollback: {remaining.total_seconds():,.0f} s left")
+    if not (back := way_back(clock.now())).whole:
+        reasons.append(f"the way back is broken: {back.cause}")
     if reasons:
         raise Refused(f"not yet to {following.name}: {'; '.join(reasons)}", reasons)
     shift = shifting.request(following, actor=actor, reason=reason or f"gates and votes of {run.phase.name} passed")

@@ -10,9 +10,11 @@ class MigrationConfig(AppConfig):
 
     def ready(self) -> None:
         """Keep a record of what people change in the heartbeat system."""
-        from heartbeat import telling
+        from heartbeat import rebuilding, telling
         from heartbeat.api import scoping
         from migration.audit import record_telling
+        from migration.syncing.applying import taken_over_beats
 
         telling.listen(record_telling)
+        rebuilding.also_from(taken_over_beats)
         scoping.register("migration", "migration")

@@ -15,7 +15,7 @@ from migration.models import Comparison, PhaseRun, Pulse
 from migration.rules.gates import Compared, Guard, ServedByNew
 
 #: how old the latest progress of each guard may be, seconds (DESIGN.md, invariant 11)
-GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0, "watcher": 3.0}
+GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0, "watcher": 3.0, "sync": 5.0}
 
 
 def guards(now: datetime) -> list[Guard]:

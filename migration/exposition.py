@@ -26,6 +26,7 @@ from migration.drivers.errors import RouteError
 from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
+from migration.syncing import figures as sync_figures
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class _Figures:
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
         yield from teleop_figures(system_clock().now())
+        yield from sync_figures.families()
         yield from _history()
         yield from _heartbeats()
 

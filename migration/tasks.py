@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from migration import comparing, deployments, pulses, shifting
+from migration import comparing, pulses, shifting
+from migration.syncing import runs
 
 
 @shared_task(name="migration.apply_shift")
@@ -17,10 +18,10 @@ def compare_rows() -> None:
     comparing.compare()
 
 
-@shared_task(name="migration.copy_deployments", expires=10)
-def copy_deployments() -> None:
-    """Take over what legacy has deployed."""
-    deployments.copy_from_legacy()
+@shared_task(name="migration.full_sync")
+def full_sync(run_id: int) -> None:
+    """Work at a full sync that somebody asked for."""
+    runs.work(run_id)
 
 
 @shared_task(name="migration.prove_worker", expires=5)

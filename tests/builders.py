@@ -8,7 +8,8 @@ from django.contrib.auth.models import Group, Permission, User
 from heartbeat.models import Robot
 from heartbeat.rules.identity import bucket_of, key_of
 from migration.management.commands.demo_users import APPS, PERMISSIONS
-from migration.models import PhaseRun, TrafficSample
+from migration.models import PhaseRun, SyncState, TrafficSample
+from migration.models.sync_state import THE_SYNC
 from migration.rules.voting import Role
 from migration.traffic import nothing
 
@@ -57,3 +58,11 @@ def heard_robot(robot_id: str = "Lekiwi_1", **changes: Any) -> Robot:
     given = {"first_seen_at": at, "last_seen_at": at, "last_status_at": at, "status": "idle", "protocol": "v2"}
     given |= {"last_role": "owner", "last_side": "new", "bucket": bucket_of(robot_id), "kind_by_id": "lekiwi"}
     return Robot.objects.create(key=key_of(robot_id), robot_id=robot_id, **{**given, **changes})
+
+
+def synced(at: datetime | None = None, **changes: Any) -> SyncState:
+    """Sync looked at legacy just now, and nothing is owed either way."""
+    at = at or datetime.now(UTC)
+    given = {"legacy_read_at": at, "looked_back_at": at, "at": at, **changes}
+    state, _ = SyncState.objects.update_or_create(pk=THE_SYNC, defaults=given)
+    return state

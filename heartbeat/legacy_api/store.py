@@ -16,18 +16,19 @@ from heartbeat.rules.rows import legacy_row, naive_local
 from heartbeat.rules.updates import Wish, latest, rollback_target, rolled_back
 
 # A v2 heartbeat moves the robot alone: its row is the robot's state while that is newer than the row's own.
-_ROW = """
-SELECT w.robot_id, w.check_at, w.current_version, w."group", w.exact_check, r.key IS NOT NULL AS by_v2,
+ROWS = """
+FROM heartbeat_legacyrow w
+LEFT JOIN heartbeat_robot r ON r.robot_id = w.robot_id AND r.last_v2_at = r.last_status_at
+    AND r.last_v2_at >= coalesce(w.status_at, '-infinity')"""
+ROW = f"""
+SELECT w.key, w.robot_id, w.check_at, w.current_version, w."group", w.exact_check, r.key IS NOT NULL AS by_v2,
     CASE WHEN r.key IS NULL THEN w.status_at ELSE r.last_v2_at END AS status_at,
     CASE WHEN r.key IS NULL THEN w.deployment_id ELSE r.deployment_id END AS deployment_id,
     CASE WHEN r.key IS NULL THEN w.version ELSE r.version END AS version,
     CASE WHEN r.key IS NULL THEN w.status ELSE r.status END AS status,
     CASE WHEN r.key IS NULL THEN w.message ELSE r.message END AS message,
     CASE WHEN r.key IS NULL THEN w.health ELSE r.health END AS health,
-    CASE WHEN r.key IS NULL THEN w.exact_status END AS exact_status, r.sent_at
-FROM heartbeat_legacyrow w
-LEFT JOIN heartbeat_robot r ON r.robot_id = w.robot_id AND r.last_v2_at = r.last_status_at
-    AND r.last_v2_at >= coalesce(w.status_at, '-infinity')"""
+    CASE WHEN r.key IS NULL THEN w.exact_status END AS exact_status, r.sent_at{ROWS}"""
 _DOCUMENTS = "SELECT document FROM heartbeat_deployment ORDER BY position"
 # Refused by the unique id if another rollback took the same id; the newest is read before, as in legacy.
 _INSERT = """
@@ -58,12 +59,12 @@ class Store:
 
     async def rows(self) -> list[str]:
         """All rows as JSON texts, in the order in which their ids were first heard."""
-        return [_row_text(row) for row in await self._database.fetch(f"{_ROW} ORDER BY w.first_at, w.id")]
+        return [_row_text(row) for row in await self._database.fetch(f"{ROW} ORDER BY w.first_at, w.id")]
 
     async def row(self, robot_id: str) -> str | None:
         """The row of this very spelling, as JSON text."""
         found = await self._database.fetch(
-            f"{_ROW} AND r.key = $2 WHERE w.key = $1", row_key_of(robot_id), key_of(robot_id)
+            f"{ROW} AND r.key = $2 WHERE w.key = $1", row_key_of(robot_id), key_of(robot_id)
         )
         return _row_text(found[0]) if found else None
 

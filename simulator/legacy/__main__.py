@@ -32,6 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--dirty", action="store_true", help="start with bad rows as they occur in the field")
     parser.add_argument("--offline-after-seconds", type=float, default=300.0)
     parser.add_argument("--offline-check-seconds", type=float, default=30.0)
+    parser.add_argument("--contract", choices=["current", "older"], default="current", help="what operators may call")
     parser.add_argument("--look-seconds", type=float, default=2.0, help="how long one look over SSH takes")
     arguments = parser.parse_args(argv)
     try:
@@ -77,7 +78,7 @@ def build(arguments: argparse.Namespace, state: LegacyState) -> Controlled:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    app = build_app(state, polling)
+    app = build_app(state, polling, contract=arguments.contract)
     app.router.lifespan_context = rounds
     return Controlled(app, state, polling, arguments.faults)
 

@@ -8,6 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 
+from simulator.legacy.discovery import fleet, older_deployments, older_rows
 from simulator.legacy.rounds import TeleopPolling
 from simulator.legacy.state import BadTimeAgoError, LegacyState, Row
 
@@ -32,13 +33,19 @@ class RollbackRequest(BaseModel):
     target_group: str = "all"
 
 
-def build_app(state: LegacyState, polling: TeleopPolling) -> FastAPI:
-    """The application. `response_model=None` throughout: rows go out as they were stored, NaN and its 500 included."""
+def build_app(state: LegacyState, polling: TeleopPolling, *, contract: str = "current") -> FastAPI:
+    """The application, of one of the two contracts.
+
+    `response_model=None` throughout: rows go out as they were stored, NaN and its 500 included.
+    """
     app = FastAPI(title="LeKiwi Deploy Server", version="1.0.0", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
     )
     _add_robot_calls(app, state)
+    if contract == "older":
+        _add_older_calls(app, state, polling)
+        return app
     _add_operator_calls(app, state)
     _add_discovery_calls(app, state, polling)
     return app
@@ -131,7 +138,25 @@ def _add_operator_calls(app: FastAPI, state: LegacyState) -> None:
         }
 
 
+def _add_older_calls(app: FastAPI, state: LegacyState, polling: TeleopPolling) -> None:
+    @app.get("/robots", response_model=None)
+    async def robots() -> JSONResponse:
+        return JSONResponse(older_rows(state, polling))
+
+    @app.get("/robots/count", response_model=None)
+    async def count() -> Row:
+        return {"count": len(state.robots)}
+
+    @app.get("/deployments", response_model=None)
+    async def deployments() -> list[Row]:
+        return older_deployments(state)
+
+
 def _add_discovery_calls(app: FastAPI, state: LegacyState, polling: TeleopPolling) -> None:
+    @app.get("/api/fleet", response_model=None)
+    async def by_address() -> JSONResponse:
+        return JSONResponse(fleet(state, polling))
+
     @app.get("/api/discovery/status", response_model=None)
     async def discovery_status() -> Row:
         return {"available": True, "running": False, "robots_tracked": 0, "valid_robots": 0, "blank_pis": 0}

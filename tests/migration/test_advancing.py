@@ -10,7 +10,7 @@ from migration.errors import Refused
 from migration.models import Comparison, PhaseRun, Pulse, TrafficShift
 from migration.rules.voting import Role
 from migration.voting import cast
-from tests.builders import person, sample
+from tests.builders import person, sample, synced
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
@@ -32,7 +32,9 @@ def shadow(installation, settings) -> PhaseRun:
     for name in ("watchdog", "route_agent", "worker"):
         Pulse.objects.create(name=name, at=now, detail=load)
     watched = now + timedelta(minutes=1)  # however long the test takes
-    Lease.objects.create(name="watcher", holder="a", term=1, until=watched, renewed_at=watched)
+    for name in ("watcher", "sync"):
+        Lease.objects.create(name=name, holder="a", term=1, until=watched, renewed_at=watched)
+    synced(watched)
     return run
 
 

@@ -1,0 +1,22 @@
+"""A deployment that was made at `new` and told to legacy, which gave it an id of its own."""
+
+from django.db import models
+
+
+class DeploymentMapping(models.Model):
+    """Mapped once. Written before legacy is asked, so that after a kill nobody asks it twice."""
+
+    new_id = models.TextField(unique=True)
+    target_id = models.TextField(help_text="the deployment that legacy was asked to go back to")
+    legacy_id = models.TextField(blank=True, help_text="empty: asked, and not known to be made yet")
+    asked_at = models.DateTimeField()
+    mapped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["legacy_id"], condition=~models.Q(legacy_id=""), name="one_legacy_id_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.new_id} → {self.legacy_id or '?'}"

@@ -1,0 +1,1 @@
+"""Keeping legacy and `new` in step, both ways (docs/sync.md)."""
