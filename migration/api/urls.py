@@ -3,6 +3,7 @@
 from django.urls import path
 
 from migration.api import discrepancies, views
+from migration.api import sync, views
 
 app_name = "migration"
 
@@ -22,5 +23,11 @@ urlpatterns = [
     path("migration/discrepancies/<int:pk>/explanation", discrepancies.ExplanationView.as_view(), name="explanation"),
     path("migration/discrepancies/<int:pk>/reconciliations", discrepancies.ProposalView.as_view(), name="proposal"),
     path("migration/reconciliations/<int:pk>/review", discrepancies.ReviewView.as_view(), name="review"),
+    path("migration/sync", sync.SyncView.as_view(), name="sync"),
+    path("migration/sync/tuning", sync.SyncTuningView.as_view(), name="sync-tuning"),
+    path("migration/sync/runs", sync.SyncRunsView.as_view(), name="sync-runs"),
+    path("migration/sync/quarantine", sync.QuarantineView.as_view(), name="sync-quarantine"),
+    path("migration/sync/matches", sync.MatchesView.as_view(), name="sync-matches"),
+    path("migration/sync/gaps", sync.GapsView.as_view(), name="sync-gaps"),
     path("migration/audit", views.AuditView.as_view(), name="audit"),
 ]

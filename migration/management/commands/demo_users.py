@@ -25,6 +25,7 @@ _STEER = ("cast_vote", "advance_phase", "roll_back", "release_latch", "add_maint
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
     Role.MIGRATION_LEAD: (
+        "sync_rows",
         "cast_vote",
         "reconcile",
         "advance_phase",
@@ -35,6 +36,7 @@ PERMISSIONS = {
         "add_maintenancewindow",
     ),
     Role.INFRASTRUCTURE: (
+        "sync_rows",
         "cast_vote",
         "advance_phase",
         "roll_back",
@@ -43,7 +45,7 @@ PERMISSIONS = {
         *_ACCESS,
         "add_maintenancewindow",
     ),
-    Role.BACKEND: ("cast_vote", "reconcile", "roll_back", "issue_operator_token"),
+    Role.BACKEND: ("cast_vote", "reconcile", "sync_rows", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote", "reconcile"),
     Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "stop_session", "add_maintenancewindow"),
