@@ -5,6 +5,7 @@ from django.urls import path
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import discrepancies
+from dashboard.migration import sync
 
 app_name = "dashboard"
 
@@ -35,5 +36,10 @@ urlpatterns = [
         discrepancies.reviews,
         name="discrepancy-review",
     ),
+    path("migration/sync/", sync.sync, name="sync"),
+    path("migration/sync/figures/", sync.sync_figures, name="sync-figures"),
+    path("migration/sync/runs/", sync.sync_runs, name="sync-runs"),
+    path("migration/sync/tunings/", sync.sync_tunings, name="sync-tunings"),
+    path("migration/sync/matches/", sync.sync_matches, name="sync-matches"),
     path("api-docs/", api_docs, name="api-docs"),
 ]

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiTypes, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework import status as http
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
@@ -21,9 +22,27 @@ from migration.models import HistoryGap, MatchEntry, QuarantinedRow, SyncRun
 from migration.syncing import fleet, orders, tuning
 from migration.syncing.status import sync_status
 
-_INTERVAL, _CALLS, _BATCH = (
-    tuning.BOUNDS[name] for name in ("interval_seconds", "calls_per_second", "batch_size")
-)
+_INTERVAL, _CALLS, _BATCH = (tuning.BOUNDS[name] for name in ("interval_seconds", "calls_per_second", "batch_size"))
+
+
+@extend_schema_field({"type": "string", "pattern": "^[0-9A-Fa-f:.]{2,45}$"})
+class Address(serializers.RegexField):
+    """An address as legacy lists it."""
+
+    def __init__(self, **options: Any) -> None:
+        told = {"invalid": "is no IP address"}
+        super().__init__(r"^[0-9A-Fa-f:.]{2,45}$", trim_whitespace=False, error_messages=told, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """The text, or a refusal."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+@extend_schema_field({"type": "string", "maxLength": 128, "pattern": r"\S"})
+class RobotId(Text):
+    """A robot's id in any spelling."""
 
 
 class TuningRequest(serializers.Serializer):
@@ -32,15 +51,15 @@ class TuningRequest(serializers.Serializer):
     interval_seconds = serializers.FloatField(required=False, min_value=_INTERVAL[0], max_value=_INTERVAL[1])
     calls_per_second = serializers.FloatField(required=False, min_value=_CALLS[0], max_value=_CALLS[1])
     batch_size = serializers.IntegerField(required=False, min_value=int(_BATCH[0]), max_value=int(_BATCH[1]))
-    paused = serializers.BooleanField(required=False)
-    reason = Reason()
+    paused = Flag(required=False)
+    reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 
 class MatchRequest(serializers.Serializer):
     """Which robot an address is."""
 
-    address = serializers.IPAddressField()
-    robot_id = Text(max_length=128)
+    address = Address()
+    robot_id = RobotId(max_length=128)
     reason = Reason()
 
 

@@ -78,7 +78,7 @@ def test_tuning_is_changed_while_it_runs_and_audited(backend):
         ({"interval_seconds": 0, "reason": "x"}, "interval_seconds"),
         ({"calls_per_second": "fast", "reason": "x"}, "calls_per_second"),
         ({"batch_size": 10**9, "reason": "x"}, "batch_size"),
-        ({"paused": True}, "reason"),
+        ({"paused": "perhaps"}, "paused"),
     ],
 )
 def test_bad_tuning_names_the_field_and_changes_nothing(backend, body, field):
