@@ -157,7 +157,8 @@ def changes(
     lags: list[float] = []
     chosen = random.sample(range(measured.robots), count)
     began = time.monotonic()
-    with httpx.Client(base_url=stack.url(hears), timeout=10) as client:
+    # as the door marks what it passes on; legacy reads no marks
+    with httpx.Client(base_url=stack.url(hears), timeout=10, headers={"x-side": "new"}) as client:
         while chosen or said:
             if chosen and time.monotonic() >= began + (count - len(chosen)) / CHANGES_PER_SECOND:
                 who, message = robot_id(chosen.pop()), f"{hears} {random.random()}"

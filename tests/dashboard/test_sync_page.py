@@ -71,7 +71,7 @@ def test_what_makes_no_sense_is_said_beside_its_form_and_changes_nothing():
 
 
 @pytest.mark.browser
-def test_the_page_lives_takes_orders_and_holds_on_a_phone(pages):  # noqa: F811
+def test_the_page_lives_takes_orders_and_holds_on_a_phone(pages):
     heard_robot("Lekiwi_1")
     waiting_row()
     MatchEntry.objects.create(address="192.168.88.9", reason="ambiguous: 2 ids end in 0009", hostname="lekiwi_0009")

@@ -20,15 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30.0
 
 
-def own_database(server_url: str) -> str:
-    """Make and migrate a database on the server of `server_url`; returns its URL."""
+def own_database(server_url: str, app: str | None = "heartbeat") -> str:
+    """Make a database on the server of `server_url` and migrate it: one app's tables, or all; returns its URL."""
     name = f"t_{secrets.token_hex(6)}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     url = urlsplit(server_url)._replace(path=f"/{name}")
     # An empty host part must stay: postgres://user@/name?host=…
     text = url.geturl()
-    manage(text, "migrate", "heartbeat", "--skip-checks", "-v", "0")
+    manage(text, "migrate", *([app] if app else []), "--skip-checks", "-v", "0")
     return text
 
 
