@@ -33,9 +33,10 @@ FIELDS = ("robot_id", "id", "status", "health", "version", "message", "last_seen
 def test_whatever_legacy_lists_is_mapped_or_has_a_reason(row):
     for mapping in (map_row, map_older_row):
         try:
-            assert isinstance(mapping(row, NOW), SourceRow)
-        except Unmappable as reason:
-            assert str(reason)
+            mapped = mapping(row, NOW)
+        except Unmappable as unmappable:
+            mapped = str(unmappable)
+        assert isinstance(mapped, SourceRow) or mapped
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_an_address_that_stands_for_an_id_is_joined_by_the_match_table_or_waits(
     listed = {"ip_address": "10.0.0.1", "status": "running", "last_seen": NOW.isoformat()}
 
     assert map_older_row(listed, NOW, {"10.0.0.1": "Lekiwi_1"}).robot_id == "Lekiwi_1"
-    with pytest.raises(Unmappable, match="only the address 10.0.0.1"):
+    with pytest.raises(Unmappable, match=r"only the address 10\.0\.0\.1"):
         map_older_row(listed, NOW)
 
 
