@@ -141,6 +141,7 @@ def continuous(measured: Measured, stack: Stack) -> None:
     """Changes that legacy alone hears, then such that `new` alone hears; Redis is restarted between two halves."""
     measured.forward = changes(measured, stack, "LEGACY_PORT", arrived_at_new)
     stack.control.kill("redis")
+    stack.control.start("redis")
     measured.after_redis = changes(measured, stack, "LEGACY_PORT", arrived_at_new, CHANGES // 4)
     measured.reverse = changes(measured, stack, "INGEST_PORT", arrived_at_legacy(stack), CHANGES // 2)
 
@@ -170,7 +171,7 @@ def changes(
             if time.monotonic() - began > PATIENCE_SECONDS:
                 measured.not_seen += len(said)
                 break
-            time.sleep(0.005)
+            time.sleep(0.02)
     return lags
 
 
@@ -210,6 +211,7 @@ def restart(measured: Measured, stack: Stack) -> None:
     """Legacy's memory is gone: how long until it knows every live robot again."""
     began = time.monotonic()
     stack.control.kill("legacy")
+    stack.control.start("legacy")
     stack.wait_until_well("LEGACY_PORT", seconds=PATIENCE_SECONDS)
 
     def knows_all() -> bool:
