@@ -12,11 +12,13 @@ class Actor:
     """A name for the audit log."""
 
     name: str
+    #: somebody who is logged in, and whom a second person can therefore be told from
+    is_login: bool = False
 
     @classmethod
     def of(cls, user: Any) -> "Actor":
         """The person who is logged in."""
-        return cls(user.get_username())
+        return cls(user.get_username(), is_login=True)
 
     @classmethod
     def on_this_host(cls) -> "Actor":
@@ -31,3 +33,9 @@ def role_of(user: Any) -> Role | None:
     """The voting role of a person: the group of that name they are in."""
     names = set(user.groups.values_list("name", flat=True))
     return next((role for role in Role if role.value in names), None)
+
+
+def backs_up(user: Any) -> list[Role]:
+    """The roles whose named backup the person is: the groups `backup_<role>` they are in."""
+    names = set(user.groups.values_list("name", flat=True))
+    return [role for role in Role if f"backup_{role.value}" in names]

@@ -1,21 +1,34 @@
 """Gathering what the gates judge: from the samples, the robots, the comparisons and the guards' pulses."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from heartbeat.models import Lease, Robot
 from heartbeat.rules.liveness import offline_after_seconds
-from migration import traffic
-from migration.models import Comparison, PhaseRun, Pulse
-from migration.rules.gates import Compared, Guard, ServedByNew
+from migration import routing, traffic
+from migration.drivers.errors import RouteError
+from migration.models import Comparison, PhaseRun, Pulse, TrafficSample
+from migration.rules.gates import DEFAULTS, Compared, Guard, ServedByNew
+from migration.rules.sequential import Evidence
+from migration.rules.settings import PhaseSettings
+from migration.rules.split import BUCKETS_PER_PERCENT, Side, key_of
 
 #: how old the latest progress of each guard may be, seconds (DESIGN.md, invariant 11)
 GUARD_LIMITS: Mapping[str, float] = {"watchdog": 5.0, "route_agent": 5.0, "worker": 15.0, "watcher": 3.0, "sync": 5.0}
+
+#: the newest traffic tells about when there will be enough of it
+RATE_WINDOW = timedelta(seconds=60)
+#: so many timed answers tell a p99
+LEGACY_TIMED = 300
 
 
 def guards(now: datetime) -> list[Guard]:
@@ -28,9 +41,14 @@ def guards(now: datetime) -> list[Guard]:
     ]
 
 
-def served_by_new(run: PhaseRun, flow: traffic.Flow | None, now: datetime) -> ServedByNew:
+def served_by_new(
+    run: PhaseRun, flow: traffic.Flow | None, now: datetime, limits: PhaseSettings = DEFAULTS
+) -> ServedByNew:
     """What `new` answered in `flow` (since the run began), which robots moved, and how loaded its processes are."""
-    robots = _moved(run, now)
+    robots = moved(run, now)
+    slower, limit_ms = _slower_than_legacy(flow, limits.slower_than_legacy_ms)
+    recent = traffic.latest_window(now, RATE_WINDOW)
+    newest = TrafficSample.objects.order_by("-at").values_list("at", flat=True).first()
     load = Pulse.objects.filter(name="watchdog").values_list("detail", flat=True).first() or {}
     if flow is None:
         owner = shadow = traffic.Served()
@@ -47,13 +65,35 @@ def served_by_new(run: PhaseRun, flow: traffic.Flow | None, now: datetime) -> Se
         cpu_percent=load.get("cpu_percent"),
         memory_percent=load.get("memory_percent"),
         connections_percent=connections_percent(),
+        requests_per_second=recent.served("new").requests / recent.seconds if recent else None,
+        slower_than_legacy=slower,
+        legacy_limit_ms=limit_ms,
+        sampled_age_seconds=(now - newest).total_seconds() if newest else None,
     )
+
+
+def _slower_than_legacy(flow: traffic.Flow | None, allowed_ms: float) -> tuple[Evidence | None, float | None]:
+    """How many answers of `new` took longer than legacy's p99 and what is allowed beside it, and how long that is.
+
+    The proxies count in buckets, so the limit is the next edge above.
+    """
+    legacy = flow.served("legacy") if flow else traffic.Served()
+    p99 = legacy.p99_milliseconds()
+    if flow is None or p99 is None or legacy.timed < LEGACY_TIMED:
+        return None, None
+    new = flow.served("new")
+    edges = sorted(float(edge) for edge in new.buckets)
+    limit = next((edge for edge in edges if edge >= p99 + allowed_ms), float("inf"))
+    if limit == float("inf"):
+        return Evidence(new.timed, 0), p99 + allowed_ms
+    return Evidence(new.timed, new.timed - new.buckets[f"{limit:g}"]), limit
 
 
 def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
     """The latest comparison of this run, and the mirror in `flow` (since the run began)."""
     latest = Comparison.objects.filter(at__gte=run.evidence_from, failure="").first()
     counts = flow.counts if flow else {}
+    lags = supplied("lags")
     return Compared(
         rows=latest.rows if latest else 0,
         different=tuple(sorted({row["robot_id"] for row in latest.different})) if latest else (),
@@ -62,7 +102,49 @@ def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
         to_new_copies=counts.get("mirror.to_new.copies", 0),
         to_legacy_primaries=counts.get("mirror.to_legacy.primaries", 0),
         to_legacy_copies=counts.get("mirror.to_legacy.copies", 0),
+        lag_forward_seconds=lags.forward_seconds if lags else None,
+        lag_back_seconds=lags.back_seconds if lags else None,
+        percent=run.percent,
     )
+
+
+class Lags(Protocol):
+    """How far sync is behind, each way: age of the oldest change not carried over, seconds; None: not measured."""
+
+    forward_seconds: float | None
+    back_seconds: float | None
+
+
+#: evidence that other packages measure, by name: a function without arguments that returns
+#: lags → `Lags` · way_back → `step_gates.WayBack` · backup, report → `gates.Proof` ·
+#: warm_since → datetime, when legacy became warm · pipeline → `Proof` of the always-firing alert.
+#: Each may return None: not measured. What nobody supplies is None as well, and the gate is inconclusive.
+_supplied: dict[str, Callable[[], Any]] = {}
+_DEFAULTS = {"lags": "migration.syncing.lag.lags", "way_back": "migration.syncing.way_back.way_back"}
+
+
+def supply(name: str, measure: Callable[[], Any] | None) -> None:
+    """Let `measure` answer for this piece of evidence; None takes it away. Called in `AppConfig.ready`."""
+    if measure is None:
+        _supplied.pop(name, None)
+    else:
+        _supplied[name] = measure
+
+
+def supplied(name: str) -> Any:
+    """Return what was measured, None if nobody does. Raises what the measurement raises."""
+    measure = _supplied.get(name) or _by_default(name)
+    return measure() if measure else None
+
+
+@cache
+def _by_default(name: str) -> Callable[[], Any] | None:
+    module, _, function = _DEFAULTS.get(name, "").rpartition(".")
+    package = module.rpartition(".")[0]
+    if not module or find_spec(package) is None or find_spec(module) is None:
+        return None
+    found: Callable[[], Any] = getattr(import_module(module), function)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +156,45 @@ class Moved:
     silent: tuple[str, ...]
 
 
-def _moved(run: PhaseRun, now: datetime) -> Moved:
-    """Robots that spoke in this run and belong to `new`.
+def moved(run: PhaseRun, now: datetime, since: datetime | None = None) -> Moved:
+    """Robots that spoke in this run (or `since`) and belong to `new`, by bucket, cohort or pin.
 
     Silent ones are held against it only if a larger share of them fell silent than of those that stayed.
     """
+    since = since or run.evidence_from
     silent_after = timedelta(seconds=offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS))
-    in_play = Robot.objects.filter(last_seen_at__gte=run.evidence_from - silent_after)
-    on_new = Q(bucket__lt=run.phase.percent * 100)
+    in_play = Robot.objects.filter(last_seen_at__gte=since - silent_after)
+    on_new = _on_new(run)
     silent = Q(last_seen_at__lt=now - silent_after)
-    moved, stayed = in_play.filter(on_new), in_play.exclude(on_new)
-    counts = moved.count(), stayed.count(), moved.filter(silent).count(), stayed.filter(silent).count()
-    moved_share = counts[2] / counts[0] if counts[0] else 0.0
-    stayed_share = counts[3] / counts[1] if counts[1] else 0.0
+    heard = Q(last_acknowledged_as_owner_at__gte=since) | silent
+    told = in_play.aggregate(
+        moved=Count("pk", filter=on_new),
+        stayed=Count("pk", filter=~on_new),
+        moved_silent=Count("pk", filter=on_new & silent),
+        stayed_silent=Count("pk", filter=~on_new & silent),
+        heard=Count("pk", filter=on_new & heard),
+    )
+    moved_share = told["moved_silent"] / told["moved"] if told["moved"] else 0.0
+    stayed_share = told["stayed_silent"] / told["stayed"] if told["stayed"] else 0.0
     names: tuple[str, ...] = ()
     if moved_share > stayed_share:
-        names = tuple(moved.filter(silent).order_by("robot_id").values_list("robot_id", flat=True)[:100])
-    heard = moved.filter(Q(last_acknowledged_as_owner_at__gte=run.evidence_from) | silent).count()
-    return Moved(counts[0], heard, names)
+        gone = in_play.filter(on_new & silent).order_by("robot_id")
+        names = tuple(gone.values_list("robot_id", flat=True)[:100])
+    return Moved(told["moved"], told["heard"], names)
+
+
+def _on_new(run: PhaseRun) -> Q:
+    """Robots of `new`: below the split that was reached, or named by a cohort or a pin that is in force."""
+    try:
+        plan = routing.route_file().read().plan
+    except RouteError:
+        return Q(bucket__isnull=False, bucket__lt=run.percent * BUCKETS_PER_PERCENT)
+    members = plan.members if plan.honours_pins else {}
+    named = {side: [key_of(name) for name, owner in members.items() if owner is side] for side in Side}
+    below = Q(bucket__isnull=False, bucket__lt=run.percent * BUCKETS_PER_PERCENT)
+    if named[Side.LEGACY]:
+        below &= ~Q(key__in=named[Side.LEGACY])
+    return below | Q(key__in=named[Side.NEW]) if named[Side.NEW] else below
 
 
 def connections_percent() -> float:

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from migration import audit, spool
 from migration.actors import Actor
-from migration.models import PhaseRun, Rollback, TrafficShift
+from migration.configuring import digest_for
+from migration.models import PhaseRun, Ramp, Rollback, TrafficShift
 from migration.rules.phases import phase_of
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,9 @@ def _follow(to_phase: str, at: datetime) -> None:
     for shift in TrafficShift.objects.select_for_update().filter(state__in=TrafficShift.WAITING):
         shift.fail("overtaken by a rollback", at)
         shift.save()
+    for ramp in Ramp.objects.select_for_update().filter(state=Ramp.State.RUNNING):
+        ramp.overtake(at)
+        ramp.save()
     active = PhaseRun.objects.select_for_update().filter(state=PhaseRun.State.ACTIVE).first()
     if active is not None:
         if active.slug == to_phase and active.started_at >= at:
@@ -67,4 +71,10 @@ def _follow(to_phase: str, at: datetime) -> None:
 
 def open_run(slug: str, at: datetime) -> PhaseRun:
     """Open a run of a phase; the one before must have ended."""
-    return PhaseRun.objects.create(slug=phase_of(slug).slug, started_at=at, evidence_from=at, build=settings.NEW_BUILD)
+    return PhaseRun.objects.create(
+        slug=phase_of(slug).slug,
+        started_at=at,
+        evidence_from=at,
+        build=settings.NEW_BUILD,
+        settings=digest_for(phase_of(slug)),
+    )

@@ -86,7 +86,7 @@ def roll_back(
         if is_emergency:
             routed = file.latch(RoutePlan.emergency(goes_to.slug), because=reason, by=actor.name)
         else:
-            routed = file.write(routing.plan_for(goes_to, current.pins), because=reason, by=actor.name)
+            routed = file.write(routing.plan_back_to(goes_to, current), because=reason, by=actor.name)
     except RouteError as error:
         late.append(str(error))
     else:

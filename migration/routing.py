@@ -13,7 +13,7 @@ from migration.drivers.envoy import Proxy, observe, parse_proxies, side_by_side,
 from migration.drivers.route_file import Routed, RouteFile
 from migration.drivers.statistics import Counters
 from migration.rules.observing import contradiction
-from migration.rules.phases import Phase
+from migration.rules.phases import Phase, phase_of
 from migration.rules.plans import RoutePlan
 from migration.rules.split import Side, default_side
 
@@ -33,18 +33,37 @@ def proxies() -> list[Proxy]:
     return parse_proxies(settings.PROXIES)
 
 
-def plan_for(phase: Phase, pins: Mapping[str, str]) -> RoutePlan:
-    """What the proxies have to do in a phase. In Preparation `new` hears nothing and answers nothing."""
+def plan_for(
+    phase: Phase,
+    pins: Mapping[str, str],
+    *,
+    percent: int | None = None,
+    cohort: Mapping[str, str] | None = None,
+    robots: int = 0,
+) -> RoutePlan:
+    """What the proxies have to do in a phase. In Preparation `new` hears nothing and answers nothing.
+
+    `percent` is less than the phase's own on the way into it; `cohort` names robots that went over by name.
+    """
     in_play = phase.number > 0
+    reached = phase.percent if percent is None else percent
     return RoutePlan(
         phase=phase.slug,
-        percent=phase.percent,
+        percent=reached,
         shadow=phase.shadow,
         failover_to_new=in_play,
         accept_v2=in_play,
         pins=dict(pins),
-        operators=default_side(phase.percent),
+        operators=default_side(reached),
+        cohort=dict(cohort or {}),
+        robots=robots if cohort else 0,
     )
+
+
+def plan_back_to(phase: Phase, current: RoutePlan) -> RoutePlan:
+    """What the proxies have to do when traffic goes back to a phase: robots return that went over by name after it."""
+    kept = {key: slug for key, slug in current.cohort.items() if phase_of(slug).number <= phase.number}
+    return plan_for(phase, current.pins, cohort=kept, robots=current.robots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +98,7 @@ def confirm(routed: Routed, *, deadline_seconds: float) -> Confirmation:
     time.sleep(LIVE_SAMPLE_SECONDS)
     after, _ = _count([proxy for proxy in asked if proxy.name in before])
     owned = {side: sum(after[name].owned_by(side) - before[name].owned_by(side) for name in after) for side in Side}
-    against = contradiction(routed.plan.percent, owned[Side.NEW], owned[Side.LEGACY])
+    against = contradiction(routed.plan.expected_percent, owned[Side.NEW], owned[Side.LEGACY])
     total = sum(owned.values())
     return Confirmation(
         version=routed.version,

@@ -26,7 +26,7 @@ def split(run: PhaseRun, now: datetime, width: timedelta) -> tuple[dict[str, Any
     flow = traffic.after(routed.at, now, width)
     answers = routing.acknowledgements(routed.version)
     late = [answer["name"] for answer in answers if not answer["acknowledged"]]
-    trouble = _trouble(late, routed.version, routed.plan.percent, flow)
+    trouble = _trouble(late, routed.version, routed.plan.expected_percent, flow)
     return {
         "asked": routed.plan.percent,
         "acknowledged": None if late else routed.plan.percent,
@@ -39,7 +39,7 @@ def split(run: PhaseRun, now: datetime, width: timedelta) -> tuple[dict[str, Any
     }, _told(latched)
 
 
-def _trouble(late: list[str], version: int, percent: int, flow: traffic.Flow | None) -> str | None:
+def _trouble(late: list[str], version: int, percent: float, flow: traffic.Flow | None) -> str | None:
     """Why the three marks are not in line, or None."""
     if late:
         return f"{', '.join(late)} does not run route {version} yet"

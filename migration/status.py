@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from migration import advancing, evidence, judging, traffic
+from migration import advancing, configuring, evidence, judging, traffic
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
@@ -186,7 +186,7 @@ def _gates(run: PhaseRun) -> list[dict[str, Any]]:
 
 def _votes(run: PhaseRun, now: datetime) -> list[dict[str, Any]]:
     cast = {vote.role: vote for vote in run.votes.select_related("person")}
-    judged = judging.judged_now(run)
+    judged = configuring.judged_now(run)
     rows = []
     for role in Role:
         vote = cast.get(role.value)

@@ -19,6 +19,8 @@ from migration.rules.split import Side
 
 #: ids that are asked of each proxy; DESIGN.md wants at least 60
 PROBE_IDS = tuple(f"probe-{number:03d}" for number in range(80))
+#: of the robots that a plan names, so many are probed beside them, spread over the list
+NAMED_PROBES = 20
 _PROBE_CONNECTIONS = 4
 _POLL_SECONDS = 0.005
 _PROXY = re.compile(r"\s*([^=\s]+)\s*=\s*(https?://[^|\s]+?)/?\s*\|\s*(https?://[^|\s]+?)/?\s*")
@@ -187,16 +189,18 @@ def observe(
     """
     began = time.monotonic()
     deadline = began + deadline_seconds
-    filter_version = routed.filter_version if routed.plan.honours_pins and routed.plan.pins else None
+    named = routed.plan.members if routed.plan.honours_pins else {}
+    filter_version = routed.filter_version if named else None
+    asked = (*ids, *list(named)[:: max(1, len(named) // NAMED_PROBES)][:NAMED_PROBES])
     answers = wait_for_all(proxies, routed.version, deadline_seconds, filter_version)
     acknowledged = {answer.proxy: answer.seconds for answer in answers if answer.seconds is not None}
     late = [f"{answer.proxy}: {answer.reason}" for answer in answers if answer.seconds is None]
     acknowledged_seconds = time.monotonic() - began if not late else None
     running = [proxy for proxy in proxies if proxy.name in acknowledged]
-    expected = {robot_id: routed.plan.owner_of(robot_id).side for robot_id in ids}
+    expected = {robot_id: routed.plan.owner_of(robot_id).side for robot_id in asked}
 
     def until_right(proxy: Proxy) -> str | None:
-        while not (result := proxy.probe(ids, expected, routed.version)).is_right:
+        while not (result := proxy.probe(asked, expected, routed.version)).is_right:
             if time.monotonic() >= deadline:
                 missed = len(result.wrong)
                 return f"{proxy.name}: {missed} of {result.asked} probes are wrong, the first: {result.wrong[0]}"

@@ -3,10 +3,11 @@
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> tuple[RoutePlan, int, Mapping[str, Any]]:
+    """Read a route file's text once: the watchdog asks every second, and a cohort may name thousands of robots."""
+    return plan_in(json.loads(text))
+
+
 class RouteFile:
     """The files in Envoy's state directory that the control plane writes; `directory` is `ENVOY_STATE_DIR`."""
 
@@ -59,7 +66,7 @@ class RouteFile:
     def read(self) -> Routed:
         """Return what is in force. Raises `UnreadableRoutes`."""
         try:
-            plan, version, note = plan_in(json.loads(self.routes.read_text()))
+            plan, version, note = _parsed(self.routes.read_text())
             return Routed(
                 plan=plan,
                 version=version,

@@ -7,33 +7,44 @@ from migration.models.deployment_mapping import DeploymentMapping
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
+from migration.models.phase_configuration import PhaseConfiguration
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
 from migration.models.reconciliation import Reconciliation
 from migration.models.quarantined_row import QuarantinedRow
+from migration.models.proposal import Proposal
+from migration.models.ramp import Cohort, Ramp
 from migration.models.rollback import Rollback
 from migration.models.shift import TrafficShift
 from migration.models.sync_run import SyncRun
 from migration.models.sync_state import SyncState, SyncTuning
 from migration.models.synced_row import HistoryGap, Replayed, SyncedRow
 from migration.models.vote import Vote
+from migration.models.watch import FreezeWindow, HookAnswer, Presence
 
 __all__ = [
     "Alert",
     "AuditEntry",
+    "Cohort",
     "Comparison",
     "Discrepancy",
     "DeploymentMapping",
+    "FreezeWindow",
     "GateResult",
     "IntegrityCheck",
     "HistoryGap",
     "MatchEntry",
+    "HookAnswer",
+    "PhaseConfiguration",
     "PhaseRun",
     "Pin",
+    "Presence",
+    "Proposal",
     "Pulse",
     "Reconciliation",
     "QuarantinedRow",
     "Replayed",
+    "Ramp",
     "Rollback",
     "SyncRun",
     "SyncState",

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import models
 
 from migration.errors import WrongState
+from migration.rules.phases import phase_of
 
 
 class TrafficShift(models.Model):
@@ -21,8 +22,25 @@ class TrafficShift(models.Model):
         FAILED = "failed", "failed"
         CANCELLED = "cancelled", "cancelled"
 
+    class Kind(models.TextChoices):
+        """What moves: the fleet into a phase, the fleet one step up a ramp, or robots by name."""
+
+        PHASE = "phase", "phase"
+        RAMP = "ramp", "ramp"
+        PINS = "pins", "pins"
+
     WAITING = (State.REQUESTED, State.APPLYING, State.ACKNOWLEDGED)
 
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.PHASE, db_default=Kind.PHASE.value)
+    ramp = models.ForeignKey("migration.Ramp", on_delete=models.SET_NULL, null=True, blank=True, related_name="shifts")
+    #: the step of the ramp that this is
+    ramp_step = models.PositiveSmallIntegerField(null=True, blank=True)
+    #: the cohort that goes over with it
+    cohort = models.ForeignKey("migration.Cohort", on_delete=models.SET_NULL, null=True, blank=True)
+    #: canonical robot id → side, or null for a pin that is taken away
+    pin_changes = models.JSONField(default=dict, blank=True)
+    #: the plan that the decision was made on, which is put back when the shift is not confirmed
+    plan_before = models.JSONField(default=dict, blank=True)
     from_phase = models.CharField(max_length=32)
     to_phase = models.CharField(max_length=32)
     from_percent = models.PositiveSmallIntegerField()
@@ -79,6 +97,15 @@ class TrafficShift(models.Model):
             self.State.APPLYING: "every proxy to acknowledge",
             self.State.ACKNOWLEDGED: "the split to be observed",
         }.get(self.State(self.state), "")
+
+    @property
+    def words(self) -> str:
+        """What it moves, as an operator reads it."""
+        if self.kind == self.Kind.PINS:
+            told = (f"{key} → {side or 'its bucket'}" for key, side in self.pin_changes.items())
+            return f"pins: {', '.join(told)}"
+        by_name = f" with {len(self.cohort.members):,} robots of {self.cohort.name}" if self.cohort else ""
+        return f"{phase_of(self.to_phase).name}: {self.from_percent} → {self.to_percent} %{by_name}"
 
     @property
     def acknowledged_seconds(self) -> float | None:

@@ -1,5 +1,7 @@
 """One person's go or no-go for one phase run."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 
@@ -17,17 +19,29 @@ class Vote(models.Model):
     cast_at = models.DateTimeField()
     #: the build and settings this vote judged; void when they change
     judged = models.CharField(max_length=128)
+    #: the person is the named backup of the role, and stood in
+    as_backup = models.BooleanField(default=False, db_default=False)
+    #: why it no longer counts, "" while it does; voting again makes it count again
+    void_reason = models.TextField(blank=True, default="", db_default="")
+    voided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["cast_at"]
         permissions = [("cast_vote", "May vote on the next phase")]
         constraints = [
             models.UniqueConstraint(fields=["run", "person"], name="one_vote_per_person_and_run"),
-            models.UniqueConstraint(fields=["run", "role"], name="one_vote_per_role_and_run"),
+            models.UniqueConstraint(
+                fields=["run", "role"], condition=models.Q(void_reason=""), name="one_valid_vote_per_role_and_run"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.person} ({self.role}): {self.choice}"
+
+    def void(self, why: str, at: datetime) -> None:
+        """It no longer counts. The first reason is kept."""
+        if not self.void_reason:
+            self.void_reason, self.voided_at = why, at
 
     @property
     def ballot(self) -> voting.Ballot:
@@ -39,4 +53,6 @@ class Vote(models.Model):
             comment=self.comment,
             cast_at=self.cast_at,
             judged=self.judged,
+            as_backup=self.as_backup,
+            void_reason=self.void_reason,
         )

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from migration.rules.sequential import Evidence, Judgement, Verdict, judge
+from migration.rules.sequential import Evidence, Judgement, Verdict, about, judge
+from migration.rules.settings import PhaseSettings, settings_of
 
-ERROR_LIMIT = 0.001
-SLOW_LIMIT = 0.01
+#: DESIGN.md's numbers, for a phase where nobody set others
+DEFAULTS = settings_of("canary_10")
+ERROR_LIMIT = DEFAULTS.error_limit_percent / 100
+#: an edge of the proxies' histograms
 SLOW_MILLISECONDS = 100
-MIRROR_LIMIT = 0.999
-CPU_LIMIT_PERCENT = 80.0
-MEMORY_LIMIT_PERCENT = 85.0
-CONNECTIONS_LIMIT_PERCENT = 90.0
+MIRROR_LIMIT = DEFAULTS.mirror_limit_percent / 100
+CPU_LIMIT_PERCENT = DEFAULTS.cpu_limit_percent
+MEMORY_LIMIT_PERCENT = DEFAULTS.memory_limit_percent
+CONNECTIONS_LIMIT_PERCENT = DEFAULTS.connections_limit_percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,13 @@ class ServedByNew:
     cpu_percent: float | None = None
     memory_percent: float | None = None
     connections_percent: float | None = None
+    #: how fast evidence comes, to say about when there is enough of it; None: not measured
+    requests_per_second: float | None = None
+    #: answers of `new` by whether they took longer than legacy's p99 and what is allowed beside it (milliseconds)
+    slower_than_legacy: Evidence | None = None
+    legacy_limit_ms: float | None = None
+    #: age of the newest sample: an evaluation that was cut short is no evidence of anything; None: there is none
+    sampled_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,20 @@ class Compared:
     to_new_copies: int
     to_legacy_primaries: int
     to_legacy_copies: int
+    #: age of the oldest change that sync has not carried over yet, seconds; None: nobody measures it
+    lag_forward_seconds: float | None = None
+    lag_back_seconds: float | None = None
+    #: the split, percent: which mirror must have heard something
+    percent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What somebody proved, such as a backup that was restored and compared; `at` is when."""
+
+    passed: bool
+    sentence: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,7 @@ def worst_of(judgements: Sequence[Judgement]) -> Judgement:
         first.verdict,
         "; ".join(judgement.sentence for judgement in told),
         max(judgement.more_needed for judgement in told),
+        max((one.about_seconds for one in told if one.about_seconds is not None), default=None),
     )
 
 
@@ -95,40 +120,77 @@ def stability(critical_alerts: Sequence[tuple[str, datetime | None]], window: ti
     return Judgement(Verdict.PASS, f"no critical alert for {window.total_seconds():,.0f} s")
 
 
-def alert_pipeline(setting: str) -> Judgement:
+def alert_pipeline(setting: str, proof: Proof | None = None) -> Judgement:
     """Is the alert pipeline proven alive? Where none is installed a setting waives this part, visibly."""
     if setting == "waived":
         return Judgement(Verdict.WAIVED, "alert pipeline waived by a setting: none is installed here")
-    return Judgement(Verdict.INCONCLUSIVE, "the always-firing alert has not arrived: the alert pipeline is not proven")
+    if proof is None:
+        return Judgement(
+            Verdict.INCONCLUSIVE, "the always-firing alert has not arrived: the alert pipeline is not proven"
+        )
+    return Judgement(Verdict.PASS if proof.passed else Verdict.INCONCLUSIVE, proof.sentence)
 
 
-def performance(served: ServedByNew) -> Judgement:
-    """Is `new` good enough: errors, slow answers, no robot left behind, and room left on its machine?
+#: parts whose failure is final for a build and its settings (DESIGN.md, "The gate's statistics")
+SEQUENTIAL = ("errors", "slow", "errors_as_owner", "slow_as_owner")
+#: a sample comes every second; older than this the watchdog was cut short
+SAMPLE_FRESH_SECONDS = 10.0
+
+
+def performance(served: ServedByNew, limits: PhaseSettings = DEFAULTS) -> Judgement:
+    """Is `new` good enough: errors, slow answers, no robot left behind, and room left on its machine?"""
+    return worst_of(list(performance_parts(served, limits).values()))
+
+
+def performance_parts(served: ServedByNew, limits: PhaseSettings = DEFAULTS) -> dict[str, Judgement]:
+    """Judge each part of Performance, by name.
 
     Evidence is every request that `new` answered, as owner or as shadow; what it did as owner may veto.
     """
-    parts = [
-        judge(served.owner + served.shadow, ERROR_LIMIT, "errors"),
-        judge(served.owner_slow + served.shadow_slow, SLOW_LIMIT, f"answers slower than {SLOW_MILLISECONDS} ms"),
-    ]
-    vetoes = (
-        judge(served.owner, ERROR_LIMIT, "errors as owner"),
-        judge(served.owner_slow, SLOW_LIMIT, f"answers as owner slower than {SLOW_MILLISECONDS} ms"),
-    )
-    parts += [part for part in vetoes if part.verdict is Verdict.FAIL]
-    parts.append(left_behind(served))
-    for name, value, limit in (
-        ("CPU", served.cpu_percent, CPU_LIMIT_PERCENT),
-        ("memory", served.memory_percent, MEMORY_LIMIT_PERCENT),
-        ("database connections", served.connections_percent, CONNECTIONS_LIMIT_PERCENT),
+    errors, slow = limits.error_limit_percent / 100, limits.slow_limit_percent / 100
+    slower = f"slower than {SLOW_MILLISECONDS} ms"
+    parts = {
+        "errors": judge(served.owner + served.shadow, errors, "errors"),
+        "slow": judge(served.owner_slow + served.shadow_slow, slow, f"answers {slower}"),
+    }
+    vetoes = {
+        "errors_as_owner": judge(served.owner, errors, "errors as owner"),
+        "slow_as_owner": judge(served.owner_slow, slow, f"answers as owner {slower}"),
+    }
+    parts |= {name: part for name, part in vetoes.items() if part.verdict is Verdict.FAIL}
+    parts = {name: about(part, served.requests_per_second) for name, part in parts.items()}
+    parts["against_legacy"] = against_legacy(served)
+    parts["left_behind"] = left_behind(served)
+    for name, label, value, limit in (
+        ("cpu", "CPU", served.cpu_percent, limits.cpu_limit_percent),
+        ("memory", "memory", served.memory_percent, limits.memory_limit_percent),
+        ("connections", "database connections", served.connections_percent, limits.connections_limit_percent),
     ):
-        if value is None:
-            parts.append(Judgement(Verdict.INCONCLUSIVE, f"{name} not measured yet"))
-        elif value >= limit:
-            parts.append(Judgement(Verdict.FAIL, f"{name} at {value:.0f} % of {limit:.0f} %"))
-        else:
-            parts.append(Judgement(Verdict.PASS, f"{name} at {value:.0f} %"))
-    return worst_of(parts)
+        parts[name] = _room(label, value, limit)
+    if served.sampled_age_seconds is not None and served.sampled_age_seconds > SAMPLE_FRESH_SECONDS:
+        age = f"the newest sample is {served.sampled_age_seconds:.0f} s old: the evaluation was cut short"
+        parts["sampling"] = Judgement(Verdict.INCONCLUSIVE, age)
+    return parts
+
+
+def _room(label: str, value: float | None, limit: float) -> Judgement:
+    if value is None:
+        return Judgement(Verdict.INCONCLUSIVE, f"{label} not measured yet")
+    if value >= limit:
+        return Judgement(Verdict.FAIL, f"{label} at {value:.0f} % of {limit:.0f} %")
+    return Judgement(Verdict.PASS, f"{label} at {value:.0f} %")
+
+
+#: a system whose slowest hundredth is like legacy's has 1 % beyond legacy's p99; 3 % is a worse tail
+AS_SLOW, SLOWER = 0.01, 0.03
+
+
+def against_legacy(served: ServedByNew) -> Judgement:
+    """Is the tail of `new` no worse than legacy's, with what is allowed beside it? By quantiles, not by ranks."""
+    if served.slower_than_legacy is None or served.legacy_limit_ms is None:
+        return Judgement(Verdict.INCONCLUSIVE, "legacy's own latency is not known yet")
+    what = f"answers slower than legacy's p99 and what is allowed beside it ({served.legacy_limit_ms:g} ms)"
+    return about(judge(served.slower_than_legacy, SLOWER, what, good_share=AS_SLOW), served.requests_per_second)
 
 
 def left_behind(served: ServedByNew) -> Judgement:
@@ -142,8 +204,36 @@ def left_behind(served: ServedByNew) -> Judgement:
     return Judgement(Verdict.PASS, f"{served.heard:,} of {served.moved:,} moved robots heard")
 
 
-def accuracy(compared: Compared, now: datetime, *, fresh: timedelta = timedelta(seconds=60)) -> Judgement:
-    """Do both systems hold the same rows, and did each hear the other's heartbeats?"""
+def accuracy(
+    compared: Compared,
+    now: datetime,
+    limits: PhaseSettings = DEFAULTS,
+    *,
+    fresh: timedelta = timedelta(seconds=60),
+) -> Judgement:
+    """Do both systems hold the same rows, did each hear the other's heartbeats, and does sync keep up?"""
+    return worst_of(list(accuracy_parts(compared, now, limits, fresh=fresh).values()))
+
+
+def accuracy_parts(
+    compared: Compared, now: datetime, limits: PhaseSettings = DEFAULTS, *, fresh: timedelta = timedelta(seconds=60)
+) -> dict[str, Judgement]:
+    """Judge each part of Accuracy, by name."""
+    complete = limits.mirror_limit_percent / 100
+    return {
+        "rows": _rows(compared, now, fresh),
+        "mirror_to_new": mirror(
+            "new", compared.to_new_primaries, compared.to_new_copies, complete, expected=compared.percent < 100
+        ),
+        "mirror_to_legacy": mirror(
+            "legacy", compared.to_legacy_primaries, compared.to_legacy_copies, complete, expected=compared.percent > 0
+        ),
+        "lag_forward": lag("legacy → new", compared.lag_forward_seconds, limits.lag_forward_limit_seconds),
+        "lag_back": lag("new → legacy", compared.lag_back_seconds, limits.lag_back_limit_seconds),
+    }
+
+
+def _rows(compared: Compared, now: datetime, fresh: timedelta) -> Judgement:
     if compared.compared_at is None:
         return Judgement(Verdict.INCONCLUSIVE, "nothing compared yet in this phase")
     if now - compared.compared_at > fresh:
@@ -154,22 +244,29 @@ def accuracy(compared: Compared, now: datetime, *, fresh: timedelta = timedelta(
         return Judgement(Verdict.FAIL, f"{len(compared.different)} of {compared.rows:,} rows differ: {names}")
     if compared.rows == 0:
         return Judgement(Verdict.INCONCLUSIVE, "no rows to compare")
-    parts = [
-        Judgement(Verdict.PASS, f"{compared.rows:,} of {compared.rows:,} rows equal"),
-        mirror("new", compared.to_new_primaries, compared.to_new_copies),
-        mirror("legacy", compared.to_legacy_primaries, compared.to_legacy_copies),
-    ]
-    return worst_of(parts)
+    return Judgement(Verdict.PASS, f"{compared.rows:,} of {compared.rows:,} rows equal")
 
 
-def mirror(target: str, primaries: int, copies: int) -> Judgement:
-    """Did `target` hear what the other system served? Nothing sent is nothing to complain of."""
+def lag(direction: str, seconds: float | None, limit_seconds: float) -> Judgement:
+    """Does sync keep up? `seconds` is the age of the oldest change that it has not carried over."""
+    if seconds is None:
+        return Judgement(Verdict.INCONCLUSIVE, f"lag {direction} is not measured")
+    sentence = f"lag {direction} {seconds:.1f} s of {limit_seconds:g} s"
+    return Judgement(Verdict.PASS if seconds <= limit_seconds else Verdict.FAIL, sentence)
+
+
+def mirror(
+    target: str, primaries: int, copies: int, complete: float = MIRROR_LIMIT, *, expected: bool = False
+) -> Judgement:
+    """Did `target` hear what the other system served? Where traffic is `expected`, none is neither good nor bad."""
     if primaries == 0:
+        if expected:
+            return Judgement(Verdict.INCONCLUSIVE, f"no traffic yet that {target} should hear copies of")
         return Judgement(Verdict.PASS, f"nothing to mirror to {target}")
     share = min(copies, primaries) / primaries
     sentence = f"{target} heard {min(copies, primaries):,} of {primaries:,} copies"
     # The copies of the last moments are still on their way: a handful is no evidence of loss.
-    if share >= MIRROR_LIMIT or primaries - copies <= 3:
+    if share >= complete or primaries - copies <= 3:
         return Judgement(Verdict.PASS, sentence)
     return Judgement(Verdict.FAIL, sentence)
 

@@ -10,7 +10,7 @@ TOLERANCE_SIGMAS = 5.0
 TOLERANCE_SHARE = 0.08
 
 
-def contradiction(percent: int, owned_by_new: int, owned_by_legacy: int) -> str | None:
+def contradiction(percent: float, owned_by_new: int, owned_by_legacy: int) -> str | None:
     """Return why live traffic contradicts a split of `percent`, or None. No traffic contradicts nothing.
 
     At 0 and 100 % the other side may still finish what was in flight; in between the share is compared
@@ -29,5 +29,5 @@ def contradiction(percent: int, owned_by_new: int, owned_by_legacy: int) -> str 
         expected = percent / 100
         tolerance = TOLERANCE_SIGMAS * math.sqrt(expected * (1 - expected) / total) + TOLERANCE_SHARE
         if abs(share - expected) > tolerance:
-            return f"{told}, but {percent} % was asked"
+            return f"{told}, but {percent:.4g} % was asked"
     return None

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from heartbeat.rules.identity import why_no_bucket
-from migration.rules.split import Ownership, Side, canonical, default_side, owner_of
+from heartbeat.rules.identity import bucket_of, why_no_bucket
+from migration.rules.split import BUCKETS_PER_PERCENT, Ownership, Side, canonical, default_side, owner_of
 
 _PHASE = re.compile(r"[a-z0-9_-]{1,64}")
 
@@ -40,6 +40,10 @@ class RoutePlan:
     latched: bool = False
     #: who answers operators' legacy calls
     operators: Side = Side.LEGACY
+    #: canonical id of a robot that a cohort took to `new` → slug of the phase it went over in; a pin wins over it
+    cohort: Mapping[str, str] = field(default_factory=dict)
+    #: how many robots were known when the cohort was frozen, so that live traffic can be compared
+    robots: int = 0
 
     def __post_init__(self) -> None:
         if not isinstance(self.phase, str) or not _PHASE.fullmatch(self.phase):
@@ -51,6 +55,9 @@ class RoutePlan:
                 raise InvalidPlan(name, f"{getattr(self, name)!r} is neither true nor false")
         object.__setattr__(self, "operators", _side("operators", self.operators))
         object.__setattr__(self, "pins", _checked_pins(self.pins))
+        object.__setattr__(self, "cohort", _checked_cohort(self.cohort))
+        if isinstance(self.robots, bool) or not isinstance(self.robots, int) or self.robots < 0:
+            raise InvalidPlan("robots", f"{self.robots!r} is no count")
         if self.percent and not self.failover_to_new:
             raise InvalidPlan("failover_to_new", f"false, but new owns {self.percent} %: it is in play then")
         if self.latched:
@@ -98,8 +105,26 @@ class RoutePlan:
         """Whether pins count: not before `new` is in play, and not in an emergency."""
         return self.failover_to_new
 
+    @property
+    def members(self) -> Mapping[str, Side]:
+        """Every robot that has a side by name: canonical id → side."""
+        named: dict[str, Side] = dict.fromkeys(self.cohort, Side.NEW)
+        named.update({key: Side(side) for key, side in self.pins.items()})
+        return dict(sorted(named.items()))
+
+    @property
+    def expected_percent(self) -> float:
+        """The share of the fleet that `new` should own, percent: the split and whom cohorts took over beside it."""
+        if not (self.robots and self.honours_pins):
+            return float(self.percent)
+        limit = self.percent * BUCKETS_PER_PERCENT
+        beyond = sum(1 for robot_id in self.cohort if (bucket_of(robot_id) or 0) >= limit and robot_id not in self.pins)
+        return min(100.0, self.percent + 100 * beyond / self.robots)
+
     def owner_of(self, robot_id: str) -> Ownership:
         """Return who owns a robot under this plan, and why."""
+        if self.honours_pins and self.cohort and (key := canonical(robot_id)) not in self.pins and key in self.cohort:
+            return Ownership(Side.NEW, f"it went over with a cohort in {self.cohort[key]}")
         owner = owner_of(robot_id, self.percent, self.pins if self.honours_pins else {})
         if self.latched:
             return Ownership(owner.side, "latched: legacy answers everything")
@@ -108,6 +133,8 @@ class RoutePlan:
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it; `from_dict` reads it back."""
         given = {each.name: getattr(self, each.name) for each in fields(self)}
+        if not self.cohort:  # as files were before there were cohorts
+            del given["cohort"], given["robots"]
         return {**given, "operators": str(self.operators), "pins": {key: str(side) for key, side in self.pins.items()}}
 
     @classmethod
@@ -116,14 +143,17 @@ class RoutePlan:
         if not isinstance(given, Mapping):
             raise InvalidPlan("plan", f"{type(given).__name__} is no object")
         known = {each.name for each in fields(cls)}
-        for name in sorted(known - set(given)):
+        for name in sorted(known - set(given) - {"cohort", "robots"}):
             raise InvalidPlan(name, "is missing")
         for name in sorted(set(given) - known, key=str):
             raise InvalidPlan(str(name), "nobody knows this field")
-        percent = given["percent"]
         # A proxy's own JSON has no whole numbers: 25 may come back as 25.0.
-        whole = int(percent) if isinstance(percent, float) and percent.is_integer() else percent
-        return cls(**{**given, "percent": whole})
+        whole = {name: _whole(given[name]) for name in ("percent", "robots") if name in given}
+        return cls(**{**given, **whole})
+
+
+def _whole(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _side(name: str, given: object) -> Side:
@@ -133,20 +163,34 @@ def _side(name: str, given: object) -> Side:
         raise InvalidPlan(name, f"{given!r} is neither new nor legacy") from None
 
 
+def _checked_cohort(given: object) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise InvalidPlan("cohort", f"{type(given).__name__} is no object")
+    for slug in given.values():
+        if not isinstance(slug, str) or not _PHASE.fullmatch(slug):
+            raise InvalidPlan("cohort", f"{slug!r} is no slug")
+    return dict(sorted((_checked_key("cohort", robot_id), slug) for robot_id, slug in given.items()))
+
+
 def _checked_pins(given: object) -> dict[str, Side]:
     if not isinstance(given, Mapping):
         raise InvalidPlan("pins", f"{type(given).__name__} is no object")
     pins: dict[str, Side] = {}
     for robot_id, side in given.items():
-        if not isinstance(robot_id, str):
-            raise InvalidPlan("pins", f"{robot_id!r} is no robot id")
-        if reason := why_no_bucket(robot_id):
-            raise InvalidPlan("pins", f"{robot_id[:40]!r} cannot be pinned, {reason}")
-        try:
-            robot_id.encode()
-        except UnicodeEncodeError:
-            raise InvalidPlan("pins", f"{robot_id[:40]!r} cannot be pinned, it holds half a surrogate pair") from None
-        key, wanted = canonical(robot_id), _side("pins", side)
+        key, wanted = _checked_key("pins", robot_id), _side("pins", side)
         if pins.setdefault(key, wanted) is not wanted:
             raise InvalidPlan("pins", f"{key!r} is pinned to both sides")
     return dict(sorted(pins.items()))
+
+
+def _checked_key(name: str, robot_id: object) -> str:
+    """The canonical spelling of a robot that is named in a plan."""
+    if not isinstance(robot_id, str):
+        raise InvalidPlan(name, f"{robot_id!r} is no robot id")
+    if reason := why_no_bucket(robot_id):
+        raise InvalidPlan(name, f"{robot_id[:40]!r} cannot be pinned, {reason}")
+    try:
+        robot_id.encode()
+    except UnicodeEncodeError:
+        raise InvalidPlan(name, f"{robot_id[:40]!r} cannot be pinned, it holds half a surrogate pair") from None
+    return canonical(robot_id)

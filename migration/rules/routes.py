@@ -100,11 +100,11 @@ def plan_in(configuration: object) -> tuple[RoutePlan, int, Mapping[str, Any]]:
 
 
 def filter_source(plan: RoutePlan, template: str, version: int = 1) -> Json:
-    """Return the ECDS file of a plan: the Lua filter of `template` with the plan's pins.
+    """Return the ECDS file of a plan: the Lua filter of `template` with the plan's pins and cohort.
 
     Ids are chosen by robots and land in Lua source, so each is percent-quoted: no bracket, quote or newline gets in.
     """
-    rows = "\n".join(f"{side}\t{quote(key_of(robot_id), safe='')}" for robot_id, side in plan.pins.items())
+    rows = "\n".join(f"{side}\t{quote(key_of(robot_id), safe='')}" for robot_id, side in plan.members.items())
     resource = {
         "@type": _TYPES + "config.core.v3.TypedExtensionConfig",
         "name": FILTER,
@@ -140,7 +140,7 @@ def _routes(plan: RoutePlan, version: int) -> list[Json]:
 def _ownership(plan: RoutePlan) -> list[tuple[list[Json], Side]]:
     """The one list of match rules: robots' calls and probes follow the same one, in this order."""
     rules: list[tuple[list[Json], Side]] = []
-    if plan.honours_pins and plan.pins:
+    if plan.honours_pins and (plan.pins or plan.cohort):
         rules += [([_is("x-robot-pin", str(side))], side) for side in Side]
     if 0 < plan.percent < 100:
         moved = {"start": 0, "end": plan.percent * BUCKETS_PER_PERCENT}

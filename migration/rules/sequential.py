@@ -1,7 +1,7 @@
 """Wald's sequential test: a gate is looked at all the time, so a fixed-sample interval would lie (DESIGN.md)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 #: the alternative that the test is run against: a system is good at a tenth of the limit
@@ -35,20 +35,27 @@ class Judgement:
     verdict: Verdict
     sentence: str
     more_needed: int = 0
+    #: about how long that takes at today's rate; None where nobody can tell
+    about_seconds: float | None = None
 
 
-def judge(evidence: Evidence, limit: float, what: str, alpha: float = 0.05) -> Judgement:
+def judge(
+    evidence: Evidence, limit: float, what: str, alpha: float = 0.05, *, good_share: float | None = None
+) -> Judgement:
     """Is the share of bad requests below `limit` (a share, 0–1)?
 
-    Sequential probability ratio test of `limit` against a tenth of it, at `alpha` on both sides, with Wald's
+    Sequential test of `limit` against `good_share` (a tenth of it), at `alpha` on both sides, with Wald's
     conservative bounds, valid however often it is asked (Wald 1945). With no bad request at all a limit of
     0.1 % takes 3,327 requests. `what` names the bad ones in the sentence, such as "errors".
     """
-    good_share = limit * GOOD_SHARE_OF_LIMIT
+    good_share = limit * GOOD_SHARE_OF_LIMIT if good_share is None else good_share
     per_bad = math.log(limit / good_share)
     per_good = math.log((1 - limit) / (1 - good_share))
     ratio = evidence.bad * per_bad + (evidence.requests - evidence.bad) * per_good
     bound = math.log(1 / alpha)
+    if evidence.requests == 0:
+        more = math.ceil(bound / -per_good)
+        return Judgement(Verdict.INCONCLUSIVE, f"no traffic yet: {more:,} requests needed to judge {what}", more)
     counted = f"{evidence.bad:,} {what} in {evidence.requests:,} requests"
     if ratio >= bound:
         return Judgement(Verdict.FAIL, f"{counted}: not below {limit:.1%}")
@@ -56,3 +63,12 @@ def judge(evidence: Evidence, limit: float, what: str, alpha: float = 0.05) -> J
         return Judgement(Verdict.PASS, f"{counted}: below {limit:.1%}")
     more = math.ceil((ratio + bound) / -per_good)
     return Judgement(Verdict.INCONCLUSIVE, f"{counted}: {more:,} more good ones needed to say below {limit:.1%}", more)
+
+
+def about(judgement: Judgement, per_second: float | None) -> Judgement:
+    """Add about when there will be enough, from how many requests come per second. It promises nothing."""
+    if not judgement.more_needed or not per_second:
+        return judgement
+    seconds = judgement.more_needed / per_second
+    told = f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+    return replace(judgement, sentence=f"{judgement.sentence}, in about {told}", about_seconds=seconds)
