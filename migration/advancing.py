@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 from kombu.exceptions import OperationalError
 
-from migration import configuring, consulting, foreseeing, freezing, judging, proposing, ramping, routing, shifting
+from migration import configuring, consulting, foreseeing, freezing, judging, proposing, ramping, routing
 from migration.actors import Actor
 from migration.clock import Clock, system_clock
 from migration.drivers.errors import RouteError
@@ -60,7 +60,7 @@ def advance(*, actor: Actor, reason: str = "") -> Order:
     return shift
 
 
-def hindrances(run: PhaseRun, to: Phase, step: Step, clock: Clock) -> list[str]:
+def hindrances(run: PhaseRun, to: Phase, step: Step | None, clock: Clock) -> list[str]:
     """What forbids a step forward now whatever the gates say: a pause, a freeze, a cool-down, a ramp on its way."""
     found = []
     if run.is_paused:
@@ -72,10 +72,10 @@ def hindrances(run: PhaseRun, to: Phase, step: Step, clock: Clock) -> list[str]:
     return found + frozen_for(to, step, clock)
 
 
-def frozen_for(to: Phase, step: Step, clock: Clock) -> list[str]:
+def frozen_for(to: Phase, step: Step | None, clock: Clock) -> list[str]:
     """Why the step is frozen: windows for everything, and those of sites whose robots it would move."""
     now = clock.now()
-    if not freezing.sites_frozen(now):
+    if step is None or not freezing.sites_frozen(now):
         return freezing.frozen_now(now, ())
     try:
         current = routing.route_file().read().plan

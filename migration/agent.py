@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from migration import advancing, alerting, pulses, recording, routing, shifting
+from migration import advancing, alerting, climbing, pulses, ramping, recording, routing, shifting
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Alert, PhaseRun, TrafficShift
@@ -22,6 +22,7 @@ def tick() -> None:
     """One look: everything here is idempotent and may be repeated after a kill at any point."""
     recording.drain()
     _tend_shifts()
+    climbing.tend()
     _tend_route_file()
     pulses.beat("route_agent")
 
@@ -49,7 +50,8 @@ def _tend_route_file() -> None:
         if run is None or file.latched():
             raise
         log.error("routes.unreadable", error=str(error))
-        routed = file.write(routing.plan_for(run.phase, pins()), because=f"repaired: {error}", by="route agent")
+        plan = routing.plan_for(run.phase, pins(), percent=run.percent, **ramping.named(run))
+        routed = file.write(plan, because=f"repaired: {error}", by="route agent")
     late = {
         answer["name"]: f"{answer['name']} does not run route {routed.version}: {answer['reason']}"
         for answer in routing.acknowledgements(routed.version)

@@ -183,6 +183,14 @@ def moved(run: PhaseRun, now: datetime, since: datetime | None = None) -> Moved:
     return Moved(told["moved"], told["heard"], names)
 
 
+def as_served(robots: Moved) -> ServedByNew:
+    """Only which robots were heard, for the rule that names those left behind."""
+    nothing = Evidence(0, 0)
+    return ServedByNew(
+        nothing, nothing, nothing, nothing, silent_after_moving=robots.silent, moved=robots.moved, heard=robots.heard
+    )
+
+
 def _on_new(run: PhaseRun) -> Q:
     """Robots of `new`: below the split that was reached, or named by a cohort or a pin that is in force."""
     try:

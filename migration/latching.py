@@ -30,7 +30,7 @@ def release(*, actor: Actor, reason: str) -> int:
             raise Refused("no phase is active, so nobody can say where the traffic should go")
         now = system_clock().now()
         file.release(by=actor.name, because=reason)
-        routed = file.write(routing.plan_for(run.phase, pins()), because=reason, by=actor.name)
+        routed = file.write(routing.plan_for(run.phase, pins(), percent=run.percent), because=reason, by=actor.name)
         run.begin_again(now)
         run.save()
         audit.record(

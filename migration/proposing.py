@@ -33,7 +33,7 @@ def propose_or_confirm(
         with transaction.atomic():
             waiting = Proposal.objects.select_for_update().filter(kind=kind, state=Proposal.State.WAITING).first()
             if waiting is None:
-                return _propose(run, kind, to_phase, actor, reason, now), False
+                return _propose(run, kind, to_phase, actor=actor, reason=reason), False
             waiting.confirm(actor.name, now)
             waiting.save()
             said = f"confirmed what {waiting.proposed_by} proposed: {waiting.get_kind_display()} ({waiting.to_phase})"
@@ -82,7 +82,8 @@ def void_stale(run: PhaseRun | None, now: datetime) -> None:
             _void(proposal, why, now)
 
 
-def _propose(run: PhaseRun, kind: Proposal.Kind, to_phase: str, actor: Actor, reason: str, now: datetime) -> Proposal:
+def _propose(run: PhaseRun, kind: Proposal.Kind, to_phase: str, *, actor: Actor, reason: str) -> Proposal:
+    now = system_clock().now()
     proposal = Proposal.objects.create(
         run=run,
         kind=kind,

@@ -4,6 +4,7 @@ Pausing and resuming belong to the phase (`migration.pausing`): they hold every 
 """
 
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -59,6 +60,20 @@ def request_step(ramp: Ramp, place: int, *, actor: Actor) -> TrafficShift:
         ramp_step=place,
         cohort=ramp.cohorts.filter(name=step.cohort).first() if step.cohort else None,
     )
+
+
+def named(run: PhaseRun) -> dict[str, Any]:
+    """Who went over by name on the way to this run, as `routing.plan_for` takes it: for a route file that was lost."""
+    begun = {PhaseRun.State.ACTIVE, PhaseRun.State.COMPLETED}
+    slugs = [one.slug for one in PhaseRun.objects.filter(state__in=begun) if one.phase.number <= run.phase.number]
+    over = TrafficShift.objects.filter(state=TrafficShift.State.OBSERVED, to_phase__in=slugs, cohort__isnull=False)
+    cohort: dict[str, str] = {}
+    robots = 0
+    for shift in over.select_related("cohort").order_by("id"):
+        if shift.cohort:
+            cohort = {**dict.fromkeys(shift.cohort.members, shift.to_phase), **cohort}
+            robots = shift.cohort.robots
+    return {"cohort": cohort, "robots": robots}
 
 
 def running() -> Ramp | None:

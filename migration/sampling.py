@@ -9,7 +9,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.models.functions import Mod
 
-from migration import advancing, alerting, judging, pulses, recording, traffic
+from migration import advancing, alerting, judging, pulses, rebinding, recording, traffic
 from migration.clock import system_clock
 from migration.load import LoadMeter
 from migration.models import Alert, TrafficSample
@@ -76,7 +76,7 @@ class Recorder:
         TrafficSample.objects.create(at=now, totals=totals, raw=raw)
         self._alerts(look)
         pulses.beat("watchdog", as_detail(look, self._meter.measure()))
-        run = advancing.active_run()
+        run = rebinding.rebind(advancing.active_run(), now)
         judging.keep(run, judging.judge(run, clock), now)
         self._stored += 1
         if self._stored % _PRUNE_EVERY == 0:

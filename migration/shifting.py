@@ -173,7 +173,7 @@ def _objections(shift: TrafficShift, moment: str) -> list[str]:
 def plan_of(shift: TrafficShift, current: RoutePlan) -> RoutePlan:
     """What the proxies have to do once the shift is through. Who went over by name before stays over."""
     to, cohort = phase_of(shift.to_phase), dict(current.cohort)
-    pinned = {**current.pins, **pins(), **shift.pin_changes}
+    pinned = {**pins(), **shift.pin_changes}
     if shift.cohort:
         cohort = {**dict.fromkeys(shift.cohort.members, to.slug), **cohort}
     return routing.plan_for(

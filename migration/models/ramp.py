@@ -28,6 +28,8 @@ class Ramp(models.Model):
     #: index of the step that was observed last, -1 before the first
     reached = models.SmallIntegerField(default=-1)
     reached_at = models.DateTimeField(null=True, blank=True)
+    #: when somebody resumed the phase last: a step that failed before may be tried again
+    resumed_at = models.DateTimeField(null=True, blank=True)
     #: planned seconds between two steps
     bake_seconds = models.FloatField()
     state = models.CharField(max_length=16, choices=State, default=State.RUNNING)

@@ -1,13 +1,16 @@
 """A door with stub systems behind it, as this installation's own: what the use cases read and write."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from migration import routing
+from migration import evidence, routing
 from migration.models import PhaseRun
 from migration.rules.phases import phase_of
+from migration.rules.step_gates import WayBack
 from tests.builders import phase_run
 from tests.migration.door import Door
 
@@ -36,6 +39,26 @@ def installation(door: Door, settings, tmp_path: Path) -> Door:
         door.file.release(by="test", because="a new test")
     door.route(routing.plan_for(phase_of("preparation"), {}))
     return door
+
+
+@dataclass
+class Lags:
+    """How far sync is behind."""
+
+    forward_seconds: float | None = 0.2
+    back_seconds: float | None = 0.4
+
+
+@pytest.fixture
+def supplied() -> Iterator[dict[str, Any]]:
+    """What other packages measure, all well; a test may change what is in it."""
+    found: dict[str, Any] = {"lags": Lags(), "way_back": WayBack(True, "the way back is open")}
+    names = ("lags", "way_back", "backup", "report", "warm_since", "pipeline")
+    for name in names:
+        evidence.supply(name, lambda name=name: found.get(name))
+    yield found
+    for name in names:
+        evidence.supply(name, None)
 
 
 def in_phase(door: Door, slug: str) -> PhaseRun:

@@ -11,7 +11,7 @@ from migration.models import Comparison, PhaseRun, Pulse, TrafficShift
 from migration.rules.voting import Role
 from migration.voting import cast
 from tests.builders import person, sample, synced
-from tests.migration.installation import door, in_phase, installation  # noqa: F401
+from tests.migration.installation import door, in_phase, installation, supplied  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
 
@@ -20,13 +20,14 @@ FOUR = (Role.MIGRATION_LEAD, Role.BACKEND, Role.QA, Role.ON_CALL)
 
 
 @pytest.fixture
-def shadow(installation, settings) -> PhaseRun:
+def shadow(installation, settings, supplied) -> PhaseRun:
     """A stay in the shadow phase whose every gate but the votes passes."""
     settings.MIGRATION_TIME_SCALE = 604_800_000.0  # a week takes a millisecond
     run = in_phase(installation, "shadow")
     now = system_clock().now()
     sample(run.started_at - timedelta(seconds=1))
-    sample(now, new_shadow=(5_000, 0), **{"mirror.to_new.primaries": 5_000, "mirror.to_new.copies": 5_000})
+    counts = {"mirror.to_new.primaries": 5_000, "mirror.to_new.copies": 5_000}
+    sample(now, new_shadow=(5_000, 0), legacy_owner=(5_000, 0), **counts)
     Comparison.objects.create(at=now, rows=200, seconds=0.1)
     load = {"cpu_percent": 20.0, "memory_percent": 5.0}
     for name in ("watchdog", "route_agent", "worker"):
@@ -61,7 +62,7 @@ def test_without_votes_nothing_is_asked_for(shadow):
 
 def test_errors_of_new_close_the_gate_whatever_the_votes_say(shadow):
     four_go_votes()
-    sample(system_clock().now(), new_shadow=(6_000, 60))
+    sample(system_clock().now(), new_shadow=(6_000, 60), legacy_owner=(6_000, 0))
 
     with pytest.raises(Refused) as refused:
         advancing.advance(actor=LEAD)
@@ -113,7 +114,7 @@ def test_what_the_gates_said_is_kept_with_its_evidence(shadow):
 def test_a_gate_that_changes_its_verdict_leaves_both_in_the_history(shadow):
     clock = system_clock()
     judging.keep(shadow, judging.judge(shadow, clock), clock.now())
-    sample(clock.now(), new_shadow=(6_000, 60))
+    sample(clock.now(), new_shadow=(6_000, 60), legacy_owner=(6_000, 0))
     judging.keep(shadow, judging.judge(shadow, clock), clock.now())
     judging.keep(shadow, judging.judge(shadow, clock), clock.now())
 

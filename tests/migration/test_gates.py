@@ -16,8 +16,12 @@ GOOD = ServedByNew(
     cpu_percent=20.0,
     memory_percent=10.0,
     connections_percent=12.0,
+    requests_per_second=100.0,
+    slower_than_legacy=Evidence(5_000, 20),
+    legacy_limit_ms=25.0,
+    sampled_age_seconds=0.8,
 )
-EQUAL = Compared(200, (), NOW, 5_000, 5_000, 1_000, 1_000)
+EQUAL = Compared(200, (), NOW, 5_000, 5_000, 1_000, 1_000, 0.3, 0.6, percent=10)
 
 
 def test_the_phase_is_not_over_before_its_time():
