@@ -1,6 +1,7 @@
 """The settings of the phases: reading what holds, and changing it. A change voids votes and evidence."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -22,6 +23,19 @@ log = structlog.get_logger(__name__)
 def settings_for(slug: str) -> PhaseSettings:
     """The settings of a phase as they hold now."""
     return settings_of(slug, _changed().get(slug))
+
+
+def told(slug: str) -> dict[str, Any]:
+    """The settings of a phase for a screen: what holds, and which of them somebody changed."""
+    row = PhaseConfiguration.objects.filter(slug=phase_of(slug).slug).first()
+    changed = row.changed if row else {}
+    return {
+        "phase": phase_of(slug).slug,
+        "revision": row.revision if row else 0,
+        "changed": sorted(changed),
+        "changed_by": row.changed_by if row else None,
+        "settings": asdict(settings_of(slug, changed)),
+    }
 
 
 def digest_for(phase: Phase) -> str:

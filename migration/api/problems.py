@@ -5,13 +5,19 @@ from typing import Any
 from rest_framework.response import Response
 
 from heartbeat.api.problems import problem, problem_details
+from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, NotAVoter, Refused
+from migration.rules.phases import UnknownPhase
 
 
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: 409 for what may not be done now, 422 for a missing reason, 403 for no voter."""
     if isinstance(error, MissingReason):
         return problem(422, str(error), errors=[{"field": "reason", "reason": "say why, in a few words"}])
+    if isinstance(error, UnknownPhase):
+        return problem(404, str(error))
+    if isinstance(error, RouteError):
+        return problem(503, str(error))
     if isinstance(error, NotAVoter):
         return problem(403, str(error))
     if isinstance(error, Refused):

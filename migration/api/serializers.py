@@ -8,7 +8,7 @@ from rest_framework import serializers
 from heartbeat.api.serializers import Text
 from migration.models import AuditEntry, Rollback, TrafficShift, Vote
 from migration.rules.phases import PHASES
-from migration.rules.voting import Choice
+from migration.rules.voting import Choice, Role
 
 
 @extend_schema_field({"type": "string", "maxLength": 2000, "pattern": r"\S"})
@@ -45,6 +45,13 @@ class VoteRequest(serializers.Serializer):
 
     choice = serializers.ChoiceField(choices=[choice.value for choice in Choice])
     comment = Text(max_length=2000, required=False, allow_blank=True, default="")
+    role = serializers.ChoiceField(
+        choices=[role.value for role in Role],
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="another role, whose named backup the caller is",
+    )
 
 
 class ReasonRequest(serializers.Serializer):
@@ -59,11 +66,14 @@ class ShiftSerializer(serializers.ModelSerializer):
     acknowledged_seconds = serializers.FloatField(read_only=True, allow_null=True)
     observed_seconds = serializers.FloatField(read_only=True, allow_null=True)
     waits_for = serializers.CharField(read_only=True)
+    words = serializers.CharField(read_only=True)
 
     class Meta:
         model = TrafficShift
         fields = [
             "id",
+            "kind",
+            "words",
             "from_phase",
             "to_phase",
             "from_percent",
@@ -100,7 +110,7 @@ class VoteSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Vote
-        fields = ["id", "run", "person", "role", "choice", "comment", "cast_at"]
+        fields = ["id", "run", "person", "role", "choice", "comment", "cast_at", "as_backup", "void_reason"]
 
 
 class AuditSerializer(serializers.ModelSerializer):

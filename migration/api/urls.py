@@ -4,6 +4,7 @@ from django.urls import path
 
 from migration.api import discrepancies, views
 from migration.api import sync, views
+from migration.api import phases, views
 
 app_name = "migration"
 
@@ -29,5 +30,19 @@ urlpatterns = [
     path("migration/sync/quarantine", sync.QuarantineView.as_view(), name="sync-quarantine"),
     path("migration/sync/matches", sync.MatchesView.as_view(), name="sync-matches"),
     path("migration/sync/gaps", sync.GapsView.as_view(), name="sync-gaps"),
+    path("migration/dry-run", phases.DryRunView.as_view(), name="dry-run"),
+    path("migration/phases/<slug:slug>/settings", phases.SettingsView.as_view(), name="phase-settings"),
+    path("migration/pause", phases.PauseView.as_view(), name="pause"),
+    path("migration/resume", phases.ResumeView.as_view(), name="resume"),
+    path("migration/shorten", phases.ShortenView.as_view(), name="shorten"),
+    path("migration/proposals/<int:pk>/cancel", phases.ProposalCancelView.as_view(), name="proposal-cancel"),
+    path("migration/ramps", phases.RampsView.as_view(), name="ramps"),
+    path("migration/ramps/begin", phases.RampBeginView.as_view(), name="ramp-begin"),
+    path("migration/ramps/cancel", phases.RampCancelView.as_view(), name="ramp-cancel"),
+    path("migration/ramps/complete", phases.RampCompleteView.as_view(), name="ramp-complete"),
+    path("migration/pins", phases.PinsView.as_view(), name="pins"),
+    path("migration/freezes", phases.FreezesView.as_view(), name="freezes"),
+    path("migration/freezes/<int:pk>/lift", phases.FreezeLiftView.as_view(), name="freeze-lift"),
+    path("migration/presence", phases.PresenceView.as_view(), name="presence"),
     path("migration/audit", views.AuditView.as_view(), name="audit"),
 ]

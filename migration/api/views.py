@@ -18,7 +18,8 @@ from migration import advancing, health, latching, recording, rolling_back, shif
 from migration.actors import Actor
 from migration.api import serializers
 from migration.api.permissions import may
-from migration.models import AuditEntry, Rollback, TrafficShift
+from migration.api.phases import ProposalSerializer
+from migration.models import AuditEntry, Proposal, Rollback, TrafficShift
 from migration.status import status
 
 
@@ -55,10 +56,15 @@ class AdvanceView(APIView):
 
     @extend_schema(request=serializers.AdvanceRequest, responses={202: serializers.ShiftSerializer})
     def post(self, request: Request) -> Response:
-        """Ask for the next phase; 409 with every reason while anything stands in the way."""
+        """Ask for the next phase; 409 with every reason while anything stands in the way.
+
+        Where a step takes two people, the first one's call is answered with a `proposal` that waits for the second.
+        """
         asked = _parse(serializers.AdvanceRequest, request)
-        shift = advancing.advance(actor=Actor.of(request.user), reason=asked["reason"])
-        return Response(serializers.ShiftSerializer(shift).data, status=http.HTTP_202_ACCEPTED)
+        order = advancing.advance(actor=Actor.of(request.user), reason=asked["reason"])
+        if isinstance(order, Proposal):
+            return Response({"proposal": ProposalSerializer(order).data}, status=http.HTTP_202_ACCEPTED)
+        return Response(serializers.ShiftSerializer(order).data, status=http.HTTP_202_ACCEPTED)
 
 
 class VotesView(APIView):
@@ -70,7 +76,7 @@ class VotesView(APIView):
     def post(self, request: Request) -> Response:
         """Cast or change the caller's vote."""
         asked = _parse(serializers.VoteRequest, request)
-        vote = voting.cast(request.user, asked["choice"], asked["comment"])
+        vote = voting.cast(request.user, asked["choice"], asked["comment"], asked["role"] or None)
         return Response(serializers.VoteSerializer(vote).data, status=http.HTTP_201_CREATED)
 
 

@@ -21,34 +21,37 @@ LOGINS = {
 APPS = ("heartbeat", "teleop", "migration")
 VIEWER, ADMIN = "viewer", "admin"
 
-_STEER = ("cast_vote", "advance_phase", "roll_back", "release_latch", "add_maintenancewindow")
+_STEER = (
+    "cast_vote",
+    "advance_phase",
+    "roll_back",
+    "release_latch",
+    "pause_phase",
+    "shorten_phase",
+    "configure_phase",
+    "freeze_migration",
+)
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
     Role.MIGRATION_LEAD: (
-        "sync_rows",
-        "cast_vote",
+        *_STEER,
         "reconcile",
-        "advance_phase",
-        "roll_back",
-        "release_latch",
         "stop_session",
+        "sync_rows",
         *_ACCESS,
         "add_maintenancewindow",
     ),
     Role.INFRASTRUCTURE: (
-        "sync_rows",
-        "cast_vote",
-        "advance_phase",
-        "roll_back",
-        "release_latch",
+        *_STEER,
         "stop_session",
+        "sync_rows",
         *_ACCESS,
         "add_maintenancewindow",
     ),
     Role.BACKEND: ("cast_vote", "reconcile", "sync_rows", "roll_back", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote", "reconcile"),
-    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "stop_session", "add_maintenancewindow"),
+    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "pause_phase", "stop_session", "add_maintenancewindow"),
 }
 
 
