@@ -88,10 +88,11 @@ def bar(snapshot: Snapshot) -> Screen:
 
 def _rendered(regions: Sequence[str], snapshot: Snapshot) -> dict[str, str]:
     context = context_of(snapshot)
-    return {region: _render(region, context) for region in regions}
+    return {region: rendered(region, context) for region in regions}
 
 
-def _render(region: str, context: dict[str, Any]) -> SafeString:
+def rendered(region: str, context: dict[str, Any]) -> SafeString:
+    """One region from its template."""
     # without the file's last line break, so that a banner with nothing to say is :empty
     return mark_safe(render_to_string(f"dashboard/_{region.replace('-', '_')}.html", context).strip())
 
@@ -106,7 +107,14 @@ def signatures(state: dict[str, Any]) -> dict[str, Any]:
         "latch": latch["at"] if latch else None,
         "vote": [phase["slug"], phase["started_at"], votes],
         "rollback": [phase["slug"], phase["started_at"], bool(latch)],
+        "way": _way_signature(state["way"]),
     }
+
+
+def _way_signature(way: dict[str, Any]) -> list[Any]:
+    ramp = way["ramp"]
+    waiting = [[one["id"] for one in way[name]] for name in ("orders", "freezes")]
+    return [bool(way["paused"]), ramp["id"] if ramp else None, way["has_arrived"], *waiting]
 
 
 def context_of(snapshot: Snapshot) -> dict[str, Any]:

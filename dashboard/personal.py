@@ -16,7 +16,10 @@ PERSONAL = {
     "latch": "release_latch",
     "vote": "cast_vote",
     "rollback": "roll_back",
+    "way": "pause_phase",
 }
+#: what else a button may need
+ALSO = {"shorten": "shorten_phase", "freeze": "freeze_migration"}
 
 
 def template_of(region: str) -> str:
@@ -32,7 +35,9 @@ def personal_context(request: HttpRequest, state: dict[str, Any] | None = None) 
     return {
         **context_of_buttons(state),
         "signatures": signatures(state),
-        "may": {name: request.user.has_perm(f"migration.{codename}") for name, codename in PERSONAL.items()},
+        "may": {
+            name: request.user.has_perm(f"migration.{codename}") for name, codename in {**PERSONAL, **ALSO}.items()
+        },
         "role": role.words if role else "",
         "face": role.label if role else "",
         "my_vote": mine if mine and mine["choice"] and not mine["void"] else None,

@@ -6,6 +6,7 @@ from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import discrepancies
 from dashboard.migration import sync
+from dashboard.migration import phases
 
 app_name = "dashboard"
 
@@ -21,6 +22,16 @@ urlpatterns = [
     path("phase-advances/", views.phase_advances, name="phase-advances"),
     path("shifts/<int:shift_id>/cancellations/", views.shift_cancellations, name="shift-cancellations"),
     path("rollbacks/", views.rollbacks, name="rollbacks"),
+    path("migration/", phases.phases, name="migration"),
+    path("migration/dry-run/", phases.dry_run, name="dry-run"),
+    path("migration/way/<slug:action>/", phases.act, name="way-action"),
+    path(
+        "migration/proposals/<int:proposal_id>/cancellations/",
+        phases.proposal_cancellations,
+        name="proposal-cancellations",
+    ),
+    path("migration/freezes/<int:window_id>/liftings/", phases.freeze_liftings, name="freeze-liftings"),
+    path("migration/presences/", phases.presences, name="presences"),
     path("votes/", views.votes, name="votes"),
     path("latch-releases/", views.latch_releases, name="latch-releases"),
     path("migration/discrepancies/", discrepancies.discrepancies, name="discrepancies"),

@@ -21,6 +21,7 @@ from dashboard.snapshot import Snapshot, take
 from migration import advancing, latching, recording, rolling_back, shifting, voting
 from migration.actors import Actor
 from migration.errors import Refused
+from migration.models import Proposal
 from migration.rules.phases import phase_of
 
 #: what stands on the page of all robots: words with their looks, filters, columns
@@ -52,7 +53,7 @@ robots = RobotViews()
 def overview(request: HttpRequest) -> HttpResponse:
     """The live page, complete without a script: what is true when it is asked for."""
     snapshot = take()
-    context = _context(request, snapshot, screen(snapshot), "migration", "fleet")
+    context = context_of_page(request, snapshot, screen(snapshot), "migration", "fleet")
     return render(request, "dashboard/overview.html", {**context, "page": "overview"})
 
 
@@ -62,7 +63,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 def fleet(request: HttpRequest) -> HttpResponse:
     """Every robot in one table that can be filtered; the rows come with the live view."""
     snapshot = take()
-    context = _context(request, snapshot, bar(snapshot), "migration/bar", "fleet")
+    context = context_of_page(request, snapshot, bar(snapshot), "migration/bar", "fleet")
     return render(request, "dashboard/fleet.html", {**context, **FLEET_PAGE, "page": "fleet", "fleet": snapshot.fleet})
 
 
@@ -75,7 +76,7 @@ def robot(request: HttpRequest, robot_id: str) -> HttpResponse:
     if not robots.knows(view):
         raise Http404("no robot has such an id")
     snapshot, state = take(), robots.look([view])[view]
-    context = _context(request, snapshot, bar(snapshot), "migration/bar", view)
+    context = context_of_page(request, snapshot, bar(snapshot), "migration/bar", view)
     context |= {"page": "robot", "robot_id": robot_id, "regions": {**context["regions"], **state.groups["html"]}}
     is_known = state.groups["data"]["known"]
     return render(request, "dashboard/robot.html", context, status=200 if is_known else 404)
@@ -108,10 +109,12 @@ def phase_advances(request: HttpRequest) -> HttpResponse:
     """Ask for the next phase."""
     try:
         shift = advancing.advance(actor=Actor.of(request.user))
-    except Refused as refused:
-        return _refused(request, "advance", refused)
+    except Refused as error:
+        return refused(request, "advance", error)
+    if isinstance(shift, Proposal):
+        return done(request, "advance", f"Proposed: {phase_of(shift.to_phase).name}. It waits for {shift.waits_for}.")
     asked = f"{phase_of(shift.to_phase).name}, {asked_percent(shift.from_percent)} → {asked_percent(shift.to_percent)}"
-    return _done(request, "advance", f"Asked: {asked}. Waiting for {shift.waits_for}.")
+    return done(request, "advance", f"Asked: {asked}. Waiting for {shift.waits_for}.")
 
 
 @require_POST
@@ -120,12 +123,12 @@ def shift_cancellations(request: HttpRequest, shift_id: int) -> HttpResponse:
     """Take back a shift that no worker has taken yet."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        return _invalid(request, "shift", form)
+        return invalid(request, "shift", form)
     try:
         shift = shifting.cancel(shift_id, actor=Actor.of(request.user), reason=form.cleaned_data["reason"])
-    except Refused as refused:
-        return _refused(request, "shift", refused)
-    return _done(request, "shift", f"Shift {shift.pk} is cancelled. The split is as it was.")
+    except Refused as error:
+        return refused(request, "shift", error)
+    return done(request, "shift", f"Shift {shift.pk} is cancelled. The split is as it was.")
 
 
 @require_POST
@@ -134,14 +137,14 @@ def rollbacks(request: HttpRequest) -> HttpResponse:
     """Roll back now. Says “rolled back” only when it was observed."""
     form = RollbackForm(request.POST)
     if not form.is_valid():
-        return _invalid(request, "rollback", form)
+        return invalid(request, "rollback", form)
     asked = form.cleaned_data
     try:
         record = rolling_back.roll_back(
             asked["target"], reason=asked["reason"], actor=Actor.of(request.user), leaving=asked["leaving"] or None
         )
-    except Refused as refused:
-        return _refused(request, "rollback", refused)
+    except Refused as error:
+        return refused(request, "rollback", error)
     rolling_back.record_now()
     moved = f"{asked_percent(record.from_percent)} → {asked_percent(record.to_percent)}"
     if record.state == rolling_back.FAILED:
@@ -150,10 +153,8 @@ def rollbacks(request: HttpRequest) -> HttpResponse:
         )
         return _problem(request, "rollback", sentence, status=503)
     if record.state == rolling_back.PARTIAL:
-        return _done(
-            request, "rollback", f"Asked {moved}. Not confirmed: {'; '.join(record.late)}. It can be repeated."
-        )
-    return _done(request, "rollback", f"Rolled back {moved}, observed after {measured_seconds(record.seconds)}.")
+        return done(request, "rollback", f"Asked {moved}. Not confirmed: {'; '.join(record.late)}. It can be repeated.")
+    return done(request, "rollback", f"Rolled back {moved}, observed after {measured_seconds(record.seconds)}.")
 
 
 @require_POST
@@ -162,12 +163,12 @@ def votes(request: HttpRequest) -> HttpResponse:
     """Vote on the next phase."""
     form = VoteForm(request.POST)
     if not form.is_valid():
-        return _invalid(request, "vote", form)
+        return invalid(request, "vote", form)
     try:
         vote = voting.cast(request.user, form.cleaned_data["choice"], form.cleaned_data["comment"])
-    except Refused as refused:
-        return _refused(request, "vote", refused)
-    return _done(request, "vote", f"Your {vote.choice.replace('_', '-')} is recorded.")
+    except Refused as error:
+        return refused(request, "vote", error)
+    return done(request, "vote", f"Your {vote.choice.replace('_', '-')} is recorded.")
 
 
 @require_POST
@@ -176,35 +177,37 @@ def latch_releases(request: HttpRequest) -> HttpResponse:
     """Release the latch of an emergency."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
-        return _invalid(request, "latch", form)
+        return invalid(request, "latch", form)
     recording.drain()  # the phase that the emergency ended must be known before the route follows the phase again
     try:
         version = latching.release(actor=Actor.of(request.user), reason=form.cleaned_data["reason"])
-    except Refused as refused:
-        return _refused(request, "latch", refused)
-    return _done(request, "latch", f"The latch is released. Asked: route {version}.")
+    except Refused as error:
+        return refused(request, "latch", error)
+    return done(request, "latch", f"The latch is released. Asked: route {version}.")
 
 
-def _context(request: HttpRequest, snapshot: Snapshot, shown: Screen, *views: str) -> dict[str, Any]:
+def context_of_page(request: HttpRequest, snapshot: Snapshot, shown: Screen, *views: str) -> dict[str, Any]:
     """What every live page needs: this person's buttons, the regions as they are now, and the views that renew them."""
     personal = personal_context(request, snapshot.status)
     return {**personal, "at": shown.at, "regions": shown.html, "data": shown.data, "views": views}
 
 
-def _done(request: HttpRequest, region: str, sentence: str) -> HttpResponse:
+def done(request: HttpRequest, region: str, sentence: str) -> HttpResponse:
     """The region as it is now; the sentence goes to the corner of the page, and an open dialog closes."""
     response = render(request, template_of(region), personal_context(request))
     response["HX-Trigger"] = json.dumps({"cockpit:done": {"region": region, "sentence": sentence}})
     return response
 
 
-def _invalid(request: HttpRequest, region: str, form: Form) -> HttpResponse:
+def invalid(request: HttpRequest, region: str, form: Form) -> HttpResponse:
+    """422 with what is wrong."""
     sentences = [str(error) for errors in form.errors.values() for error in errors]
     return _problem(request, region, " ".join(sentences), status=422)
 
 
-def _refused(request: HttpRequest, region: str, refused: Refused) -> HttpResponse:
-    return _problem(request, region, f"{str(refused)[:1].upper()}{str(refused)[1:]}", status=422)
+def refused(request: HttpRequest, region: str, error: Refused) -> HttpResponse:
+    """422 with why not."""
+    return _problem(request, region, f"{str(error)[:1].upper()}{str(error)[1:]}", status=422)
 
 
 def _problem(request: HttpRequest, region: str, sentence: str, *, status: int) -> HttpResponse:

@@ -4,13 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Max
 
-from migration import advancing, configuring, evidence, judging, traffic
+from migration import advancing, configuring, evidence, freezing, judging, ramping, traffic, voting
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
-from migration.rules.voting import Quorum, Role, is_void
+from migration.rules.voting import Role, why_void
 from migration.split_status import split as split_now
+from migration.way_forward import way_forward
 
 WINDOW = timedelta(seconds=10)
 SERIES_WIDTH = timedelta(minutes=15)
@@ -41,7 +43,8 @@ def status(now: datetime | None = None) -> dict[str, Any]:
         "next": _next(run, gates, unguarded, latch, shift),
         "gates": gates,
         "votes": _votes(run, now),
-        "quorum": {"go": _going(run, now), "needed": Quorum().needed},
+        "quorum": {"go": _going(run, now), "needed": voting.quorum_of(configuring.settings_for(run.slug)).needed},
+        "way": way_forward(run, clock, now),
         "systems": {system: _system(flow, system) for system in ("new", "legacy")},
         "series": traffic.series(now, width=SERIES_WIDTH, points=SERIES_POINTS),
         "mirror": _mirror(run),
@@ -76,7 +79,8 @@ def status(now: datetime | None = None) -> dict[str, Any]:
 
 
 def _phase(run: PhaseRun, clock: Clock, now: datetime) -> dict[str, Any]:
-    phase, lasts = run.phase, clock.scaled(run.phase.duration)
+    planned = timedelta(seconds=configuring.settings_for(run.slug).duration_seconds)
+    phase, lasts = run.phase, clock.scaled(planned)
     budget = phase.rollback_budget
     return {
         "number": phase.number,
@@ -86,7 +90,7 @@ def _phase(run: PhaseRun, clock: Clock, now: datetime) -> dict[str, Any]:
         "shadow": phase.shadow,
         "run": run.pk,
         "started_at": run.started_at.isoformat(),
-        "ends_at": (run.evidence_from + lasts).isoformat(),
+        "ends_at": min(run.evidence_from + lasts, run.shortened_to or run.evidence_from + lasts).isoformat(),
         "duration_seconds": lasts.total_seconds(),
         "elapsed_seconds": (now - run.evidence_from).total_seconds(),
         "risk": phase.risk,
@@ -158,6 +162,11 @@ def _next(
         reasons.append(f"latched by {latch['by']}: {latch['because']}")
     if shift:
         reasons.append(f"shift {shift.pk} is on its way and waits for {shift.waits_for}")
+    if run.is_paused:
+        reasons.append(f"paused by {run.paused_by}: {run.pause_reason}")
+    if not run.has_arrived and ramping.running() is None:
+        reasons.append(f"the ramp was cancelled at {run.percent} of {run.phase.percent} %")
+    reasons += freezing.frozen_now(system_clock().now(), ())
     if remaining := advancing.cool_down_remaining():
         reasons.append(f"cool-down after a rollback: {remaining.total_seconds():,.0f} s left")
     things = "thing" if len(reasons) == 1 else "things"
@@ -167,7 +176,9 @@ def _next(
 
 def _gates(run: PhaseRun) -> list[dict[str, Any]]:
     latest: dict[str, GateResult] = {}
-    for result in GateResult.objects.filter(run=run).order_by("id"):
+    newest = GateResult.objects.filter(run=run).aggregate(at=Max("judged_at"))["at"]
+    # A gate that is not asked any more, because the settings changed, has no verdict.
+    for result in GateResult.objects.filter(run=run, judged_at=newest).order_by("id"):
         latest[result.gate] = result
     return [
         {
@@ -185,11 +196,14 @@ def _gates(run: PhaseRun) -> list[dict[str, Any]]:
 
 
 def _votes(run: PhaseRun, now: datetime) -> list[dict[str, Any]]:
-    cast = {vote.role: vote for vote in run.votes.select_related("person")}
-    judged = configuring.judged_now(run)
+    # A vote that still counts stands before one that was voided.
+    votes = sorted(run.votes.select_related("person"), key=lambda vote: (not vote.void_reason, vote.cast_at))
+    cast = {vote.role: vote for vote in votes}
+    judged, quorum = configuring.judged_now(run), voting.quorum_of(configuring.settings_for(run.slug))
     rows = []
     for role in Role:
         vote = cast.get(role.value)
+        why = why_void(vote.ballot, judged=judged, now=now, quorum=quorum) if vote else ""
         rows.append(
             {
                 "role": role.value,
@@ -199,7 +213,9 @@ def _votes(run: PhaseRun, now: datetime) -> list[dict[str, Any]]:
                 "person": vote.person.get_username() if vote else None,
                 "comment": vote.comment if vote else "",
                 "at": vote.cast_at.isoformat() if vote else None,
-                "void": is_void(vote.ballot, judged=judged, now=now, quorum=Quorum()) if vote else False,
+                "void": bool(why),
+                "void_reason": why,
+                "as_backup": bool(vote and vote.as_backup),
             }
         )
     return rows

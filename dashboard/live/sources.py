@@ -8,6 +8,7 @@ from dashboard.live.view import MappingState, State
 from dashboard.migration.discrepancies import VIEW as DISCREPANCIES
 from dashboard.migration.discrepancies import DiscrepancyViews
 from dashboard.operating import OperatingView
+from dashboard.migration.phases import screen as way
 from dashboard.partials import bar, screen
 from dashboard.robot import RobotViews
 from dashboard.snapshot import take
@@ -49,12 +50,12 @@ class TeleopView:
 
 class MigrationView:
     """`migration`: the regions of the overview as HTML, and the data that its scripts draw. `migration/bar`: of these
-    only what every page has."""
+    only what every page has; `migration/way`: the page of the way forward."""
 
-    _RENDER = {"migration": screen, "migration/bar": bar}
+    _RENDER = {"migration": screen, "migration/bar": bar, "migration/way": way}
 
     def knows(self, name: str) -> bool:
-        """One of the two."""
+        """One of the three."""
         return name in self._RENDER
 
     def look(self, names: Sequence[str]) -> Mapping[str, State]:

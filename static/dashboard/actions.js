@@ -1,5 +1,6 @@
 /* What a person does: dialogs, the held button, toasts, theme. Forms are sent by htmx. */
 
+import "./presence.js";
 import { age, say } from "./words.js";
 
 const find = (selector, root = document) => root.querySelector(selector);
