@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
-from migration import models
+from migration import models, voting
+from migration.errors import Refused
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -53,8 +55,27 @@ class RollbackAdmin(ReadOnly):
 
 @admin.register(models.Vote)
 class VoteAdmin(ReadOnly):
-    list_display = ["run", "role", "person", "choice", "comment", "cast_at"]
+    """Shows the votes, and records the vote of whoever is logged in, through the same use case as everywhere."""
+
+    list_display = ["run", "role", "person", "as_backup", "choice", "comment", "cast_at", "void_reason"]
     list_filter = ["role", "choice"]
+    fields = ["choice", "comment"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may vote."""
+        return request.user.has_perm("migration.cast_vote")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Cast it."""
+        obj.pk = voting.cast(request.user, form.cleaned_data["choice"], form.cleaned_data["comment"]).pk
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Say why a vote is not recorded, such as a person without a role."""
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except Refused as refused:
+            self.message_user(request, str(refused), messages.ERROR)
+            return redirect("admin:migration_vote_changelist")
 
 
 @admin.register(models.GateResult)
@@ -110,3 +131,28 @@ class TrafficSampleAdmin(ReadOnly):
 @admin.register(models.Pin)
 class PinAdmin(ReadOnly):
     list_display = ["key", "side", "pinned_by", "pinned_at", "reason"]
+
+
+@admin.register(models.PhaseConfiguration)
+class PhaseConfigurationAdmin(ReadOnly):
+    list_display = ["slug", "revision", "changed", "changed_by", "changed_at"]
+
+
+@admin.register(models.Ramp)
+class RampAdmin(ReadOnly):
+    list_display = ["to_phase", "state", "reached", "requested_by", "begun_at", "ended_because"]
+
+
+@admin.register(models.Proposal)
+class ProposalAdmin(ReadOnly):
+    list_display = ["kind", "to_phase", "state", "proposed_by", "confirmed_by", "ended_because"]
+
+
+@admin.register(models.FreezeWindow)
+class FreezeWindowAdmin(ReadOnly):
+    list_display = ["reason", "site", "starts_at", "ends_at", "daily_at", "made_by", "lifted_at"]
+
+
+@admin.register(models.HookAnswer)
+class HookAnswerAdmin(ReadOnly):
+    list_display = ["name", "moment", "verdict", "sentence", "seconds", "at"]

@@ -25,6 +25,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 @pytest.fixture
 def installation(door: Door, settings, tmp_path: Path) -> Door:
     """The door as the one proxy of this installation, in Preparation, nothing latched, nothing spooled."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # six people vote in most tests
     settings.STATE_DIR = tmp_path
     settings.SPOOL_DIR = tmp_path / "spool"
     settings.ENVOY_STATE_DIR = door.file.directory

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -29,14 +29,15 @@ def shadow(installation, settings, supplied) -> PhaseRun:
     counts = {"mirror.to_new.primaries": 5_000, "mirror.to_new.copies": 5_000}
     sample(now, new_shadow=(5_000, 0), legacy_owner=(5_000, 0), **counts)
     Comparison.objects.create(at=now, rows=200, seconds=0.1)
-    load = {"cpu_percent": 20.0, "memory_percent": 5.0}
-    for name in ("watchdog", "route_agent", "worker"):
-        Pulse.objects.create(name=name, at=now, detail=load)
-    watched = now + timedelta(minutes=1)  # however long the test takes
-    for name in ("watcher", "sync"):
-        Lease.objects.create(name=name, holder="a", term=1, until=watched, renewed_at=watched)
-    synced(watched)
+    all_guards_alive(now)
     return run
+
+
+def all_guards_alive(now: datetime) -> None:
+    watched = now + timedelta(minutes=1)  # however long the test takes
+    for name in ("watchdog", "route_agent", "worker"):
+        Pulse.objects.create(name=name, at=watched, detail={"cpu_percent": 20.0, "memory_percent": 5.0})
+    Lease.objects.create(name="watcher", holder="a", term=1, until=watched, renewed_at=watched)
 
 
 def four_go_votes() -> None:

@@ -4,11 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Permission
 from rest_framework.test import APIClient
 
 from heartbeat.api import examples
 from migration.api.examples import EXAMPLES
-from migration.models import PhaseRun, Rollback, TrafficShift, Vote
+from migration.models import AuditEntry, PhaseRun, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
 from tests.builders import person
 from tests.heartbeat.api.conforming import outline
@@ -193,4 +194,38 @@ def test_django_admin_shows_history_and_lets_nobody_change_it(installation, clie
 
     for model in ("phaserun", "trafficshift", "rollback", "vote", "auditentry", "gateresult", "pin", "alert"):
         assert client.get(f"/admin/migration/{model}/").status_code == 200
-        assert client.get(f"/admin/migration/{model}/add/").status_code == 403
+        assert model == "vote" or client.get(f"/admin/migration/{model}/add/").status_code == 403
+
+
+def test_django_admin_records_a_vote_through_the_same_use_case(installation, client):
+    in_phase(installation, "canary_10")
+    qa = person(Role.QA)
+    qa.is_staff = True
+    qa.user_permissions.add(Permission.objects.get(codename="view_vote"))
+    qa.save()
+    client.force_login(qa)
+
+    client.post("/admin/migration/vote/add/", {"choice": "go", "comment": "looked at 40 robots"})
+
+    assert (Vote.objects.get().role, AuditEntry.objects.get().action) == ("qa", "vote")
+
+
+def test_the_way_forward_is_refused_to_a_viewer_and_open_to_who_may(installation, lead):
+    in_phase(installation, "canary_10")
+    viewer = as_role(None)
+    paths = ("pause", "resume", "shorten", "ramps/begin", "ramps/cancel", "ramps/complete", "freezes/1/lift")
+    for path in (*paths, "presence", "pins", "freezes", "proposals/1/cancel"):
+        assert viewer.post(f"{API}/{path}", {"reason": "x"}, format="json").status_code == 403, path
+    assert viewer.patch(f"{API}/phases/canary_10/settings", {}, format="json").status_code == 403
+
+    assert lead.post(f"{API}/pause", {"reason": "lunch"}, format="json").json()["paused_by"] == "migration_lead"
+    assert "paused by migration_lead: lunch" in lead.post(f"{API}/advance", {}, format="json").json()["reasons"]
+    assert lead.post(f"{API}/resume", {"reason": "fed"}, format="json").status_code == 200
+    changed = {"changes": {"quorum": 9}, "reason": "x"}
+    answer = lead.patch(f"{API}/phases/canary_10/settings", changed, format="json")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "changes.quorum")
+    assert lead.get(f"{API}/dry-run?to=moon").status_code == 400
+    assert lead.get(f"{API}/dry-run?to=shadow").json()["direction"] == "back"
+    freeze = lead.post(f"{API}/freezes", {"reason": "audit", "daily_at": "06:00"}, format="json")
+    assert freeze.status_code == 201, freeze.content
+    assert [row["reason"] for row in lead.get(f"{API}/freezes").json()] == ["audit"]
