@@ -68,6 +68,7 @@ class VoteAdmin(ReadOnly):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Cast it."""
         obj.pk = voting.cast(request.user, form.cleaned_data["choice"], form.cleaned_data["comment"]).pk
+        obj.refresh_from_db()
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """Say why a vote is not recorded, such as a person without a role."""

@@ -9,6 +9,7 @@ from dashboard.migration.discrepancies import VIEW as DISCREPANCIES
 from dashboard.migration.discrepancies import DiscrepancyViews
 from dashboard.operating import OperatingView
 from dashboard.migration.phases import screen as way
+from dashboard.migration.regions import screen as way
 from dashboard.partials import bar, screen
 from dashboard.robot import RobotViews
 from dashboard.snapshot import take

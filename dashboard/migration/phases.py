@@ -5,37 +5,19 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
-from django.utils.safestring import mark_safe
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from dashboard import partials, views
+from dashboard import views
 from dashboard.access import needs, signed_in
 from dashboard.forms import ReasonForm
-from dashboard.partials import BAR_REGIONS, Screen, context_of, signatures
-from dashboard.snapshot import Snapshot, take
+from dashboard.migration.regions import VIEW, screen
+from dashboard.snapshot import take
 from migration import climbing, foreseeing, freezing, pausing, presence, proposing, ramping, shortening
 from migration.actors import Actor
 from migration.drivers.errors import RouteError
 from migration.errors import Refused
 from migration.rules.phases import PHASES, UnknownPhase
-
-#: the regions of this page beside the bar; `way-ramp` comes from `dashboard/migration/_way_ramp.html`
-SHARED = ("latch-words", "shift-words", "next-words", "road", "gates", "votes")
-OWN = ("way-ramp", "way-orders", "way-shifts", "way-freezes")
-VIEW = "migration/way"
-
-
-def screen(snapshot: Snapshot) -> Screen:
-    """Render every shared region of this page."""
-    context = context_of(snapshot)
-    html = {region: partials.rendered(region, context) for region in (*BAR_REGIONS, *SHARED)}
-    for region in OWN:
-        template = f"dashboard/migration/_{region.replace('-', '_')}.html"
-        html[region] = mark_safe(render_to_string(template, context).strip())
-    data = {"worst": snapshot.status["worst"], "signatures": signatures(snapshot.status)}
-    return Screen(at=snapshot.at.isoformat(), html=html, data=data)
 
 
 @require_GET

@@ -81,3 +81,20 @@ def test_the_overview_has_no_barrier_that_axe_knows(pages):
     expect(page.get_by_test_id("fleet-table")).to_contain_text("Lekiwi_1", timeout=PATIENCE_MS)
 
     assert complaints_of_axe(page) == []
+
+
+def test_the_page_of_the_way_forward_pauses_foresees_and_has_no_barrier(pages):
+    heard_robot()
+    page, _ = pages(Role.MIGRATION_LEAD, "/migration/", viewport={"width": 390, "height": 844})
+    state(page, "live")
+
+    page.get_by_label("Reason (goes into the audit log)").first.fill("lunch")
+    page.get_by_test_id("pause").click()
+    expect(page.get_by_test_id("resume")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("way")).to_contain_text("lunch", timeout=PATIENCE_MS)
+    page.locator("#dry-to").select_option("full_100")
+    page.get_by_test_id("foresee").click()
+    expect(page.get_by_test_id("foreseen")).to_contain_text("of 1 robots to new", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("way")).to_contain_text("On watch: migration_lead", timeout=PATIENCE_MS)
+    assert complaints_of_axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
