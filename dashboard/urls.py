@@ -4,9 +4,7 @@ from django.urls import path
 
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
-from dashboard.migration import discrepancies
-from dashboard.migration import sync
-from dashboard.migration import phases
+from dashboard.migration import discrepancies, phases, sync
 
 app_name = "dashboard"
 

@@ -103,7 +103,7 @@ def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
         to_legacy_primaries=counts.get("mirror.to_legacy.primaries", 0),
         to_legacy_copies=counts.get("mirror.to_legacy.copies", 0),
         lag_forward_seconds=lags.forward_seconds if lags else None,
-        lag_back_seconds=lags.back_seconds if lags else None,
+        lag_reverse_seconds=lags.reverse_seconds if lags else None,
         percent=run.percent,
     )
 
@@ -112,11 +112,11 @@ class Lags(Protocol):
     """How far sync is behind, each way: age of the oldest change not carried over, seconds; None: not measured."""
 
     forward_seconds: float | None
-    back_seconds: float | None
+    reverse_seconds: float | None
 
 
 #: evidence that other packages measure, by name: a function without arguments that returns
-#: lags → `Lags` · way_back → `step_gates.WayBack` · backup, report → `gates.Proof` ·
+#: lags → `Lags` · way_back → `rules.way_back.WayBack` · backup, report → `gates.Proof` ·
 #: warm_since → datetime, when legacy became warm · pipeline → `Proof` of the always-firing alert.
 #: Each may return None: not measured. What nobody supplies is None as well, and the gate is inconclusive.
 _supplied: dict[str, Callable[[], Any]] = {}

@@ -24,9 +24,9 @@ from migration import routing, traffic
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
+from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
-from migration.syncing import figures as sync_figures
 
 log = structlog.get_logger(__name__)
 

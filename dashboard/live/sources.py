@@ -7,9 +7,8 @@ from dashboard.live.hub import Source
 from dashboard.live.view import MappingState, State
 from dashboard.migration.discrepancies import VIEW as DISCREPANCIES
 from dashboard.migration.discrepancies import DiscrepancyViews
-from dashboard.operating import OperatingView
-from dashboard.migration.phases import screen as way
 from dashboard.migration.regions import screen as way
+from dashboard.operating import OperatingView
 from dashboard.partials import bar, screen
 from dashboard.robot import RobotViews
 from dashboard.snapshot import take

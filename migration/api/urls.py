@@ -2,9 +2,7 @@
 
 from django.urls import path
 
-from migration.api import discrepancies, views
-from migration.api import sync, views
-from migration.api import phases, views
+from migration.api import discrepancies, phases, sync, views
 
 app_name = "migration"
 

@@ -8,7 +8,7 @@ import migration.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migration", "0002_append_only_audit"),
+        ("migration", "0003_sync"),
     ]
 
     operations = [

@@ -2,18 +2,18 @@
 
 from migration.models.alert import Alert
 from migration.models.audit import AuditEntry
-from migration.models.discrepancy import Discrepancy
 from migration.models.deployment_mapping import DeploymentMapping
+from migration.models.discrepancy import Discrepancy
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
 from migration.models.phase_configuration import PhaseConfiguration
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
-from migration.models.reconciliation import Reconciliation
-from migration.models.quarantined_row import QuarantinedRow
 from migration.models.proposal import Proposal
+from migration.models.quarantined_row import QuarantinedRow
 from migration.models.ramp import Cohort, Ramp
+from migration.models.reconciliation import Reconciliation
 from migration.models.rollback import Rollback
 from migration.models.shift import TrafficShift
 from migration.models.sync_run import SyncRun
@@ -27,24 +27,24 @@ __all__ = [
     "AuditEntry",
     "Cohort",
     "Comparison",
-    "Discrepancy",
     "DeploymentMapping",
+    "Discrepancy",
     "FreezeWindow",
     "GateResult",
-    "IntegrityCheck",
     "HistoryGap",
-    "MatchEntry",
     "HookAnswer",
+    "IntegrityCheck",
+    "MatchEntry",
     "PhaseConfiguration",
     "PhaseRun",
     "Pin",
     "Presence",
     "Proposal",
     "Pulse",
-    "Reconciliation",
     "QuarantinedRow",
-    "Replayed",
     "Ramp",
+    "Reconciliation",
+    "Replayed",
     "Rollback",
     "SyncRun",
     "SyncState",

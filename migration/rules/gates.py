@@ -59,7 +59,7 @@ class Compared:
     to_legacy_copies: int
     #: age of the oldest change that sync has not carried over yet, seconds; None: nobody measures it
     lag_forward_seconds: float | None = None
-    lag_back_seconds: float | None = None
+    lag_reverse_seconds: float | None = None
     #: the split, percent: which mirror must have heard something
     percent: int = 0
 
@@ -229,7 +229,7 @@ def accuracy_parts(
             "legacy", compared.to_legacy_primaries, compared.to_legacy_copies, complete, expected=compared.percent > 0
         ),
         "lag_forward": lag("legacy → new", compared.lag_forward_seconds, limits.lag_forward_limit_seconds),
-        "lag_back": lag("new → legacy", compared.lag_back_seconds, limits.lag_back_limit_seconds),
+        "lag_reverse": lag("new → legacy", compared.lag_reverse_seconds, limits.lag_reverse_limit_seconds),
     }
 
 

@@ -53,7 +53,7 @@ class PhaseSettings:
     memory_limit_percent: float = 85.0
     connections_limit_percent: float = 90.0
     lag_forward_limit_seconds: float = 2.0
-    lag_back_limit_seconds: float = 5.0
+    lag_reverse_limit_seconds: float = 5.0
     stability_seconds: float = 1_800.0
     warm_legacy_seconds: float = 2 * _WEEK
     quorum: int = 4

@@ -6,17 +6,10 @@ from datetime import datetime, timedelta
 
 from migration.rules.gates import Proof, worst_of
 from migration.rules.sequential import Judgement, Verdict
+from migration.rules.way_back import WayBack
 
 #: how recently somebody on watch must have had the page in front of them (never scaled)
 PRESENT_WITHIN = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class WayBack:
-    """Whether traffic could go back without loss now, and why (not)."""
-
-    is_open: bool
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,9 @@ def way_back(found: WayBack | None) -> Judgement:
     """Could everything go back? Forward is refused while it could not."""
     if found is None:
         return Judgement(Verdict.INCONCLUSIVE, "nobody measures whether the way back is open")
-    return Judgement(Verdict.PASS if found.is_open else Verdict.FAIL, found.sentence)
+    if found.whole:
+        return Judgement(Verdict.PASS, "the way back is whole")
+    return Judgement(Verdict.FAIL, f"the way back is broken: {found.cause}")
 
 
 def watch(needed: bool, present: Sequence[tuple[str, datetime]], now: datetime) -> Judgement:

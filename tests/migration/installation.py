@@ -10,7 +10,7 @@ import pytest
 from migration import evidence, routing
 from migration.models import PhaseRun
 from migration.rules.phases import phase_of
-from migration.rules.step_gates import WayBack
+from migration.rules.way_back import WayBack
 from tests.builders import phase_run
 from tests.migration.door import Door
 
@@ -47,13 +47,13 @@ class Lags:
     """How far sync is behind."""
 
     forward_seconds: float | None = 0.2
-    back_seconds: float | None = 0.4
+    reverse_seconds: float | None = 0.4
 
 
 @pytest.fixture
 def supplied() -> Iterator[dict[str, Any]]:
     """What other packages measure, all well; a test may change what is in it."""
-    found: dict[str, Any] = {"lags": Lags(), "way_back": WayBack(True, "the way back is open")}
+    found: dict[str, Any] = {"lags": Lags(), "way_back": WayBack(whole=True, cause="")}
     names = ("lags", "way_back", "backup", "report", "warm_since", "pipeline")
     for name in names:
         evidence.supply(name, lambda name=name: found.get(name))

@@ -12,8 +12,8 @@ from migration.actors import Actor
 from migration.clock import system_clock
 from migration.errors import Refused
 from migration.models import Alert, Comparison, PhaseRun, Pulse, TrafficSample
-from migration.rules.step_gates import WayBack
 from migration.rules.voting import Role
+from migration.rules.way_back import WayBack
 from tests.builders import person, sample
 from tests.migration.installation import door, in_phase, installation, supplied  # noqa: F401
 from tests.migration.test_advancing import all_guards_alive
@@ -46,7 +46,7 @@ class World:
         self.good = {"way_back": True, "lag": True, "alert": True, "guards": True, "build": True, "running": True}
         self.votes: dict[str, str] = {}
         self.people = {role.value: person(role) for role in Role}
-        supplied["way_back"], supplied["lags"].forward_seconds = WayBack(True, "open"), 0.2
+        supplied["way_back"], supplied["lags"].forward_seconds = WayBack(whole=True, cause=""), 0.2
         if door.file.latched():
             door.file.release(by="test", because="a new example")
         self.run = in_phase(door, "canary_10")
@@ -66,7 +66,7 @@ class World:
 
     def on_way_back(self, found: str) -> None:
         self.good["way_back"] = found == "open"
-        self.supplied["way_back"] = WayBack(found == "open", f"the way back is {found}")
+        self.supplied["way_back"] = WayBack(whole=found == "open", cause="" if found == "open" else "something is owed")
 
     def on_lag(self, found: str) -> None:
         self.good["lag"] = found == "small"

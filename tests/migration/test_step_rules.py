@@ -11,8 +11,8 @@ from migration.rules.phases import PHASES, phase_of
 from migration.rules.ramps import Move, next_move, steps_into
 from migration.rules.sequential import Evidence, Verdict, about, judge
 from migration.rules.settings import InvalidSetting, digest_of, settings_of
-from migration.rules.step_gates import WayBack
 from migration.rules.voting import Ballot, Choice, Quorum, Role, consensus, judged_as, why_void
+from migration.rules.way_back import WayBack
 from tests.migration.test_gates import EQUAL, GOOD
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
