@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from migration import advancing, alerting, climbing, pulses, ramping, recording, routing, shifting
+from migration import advancing, alerting, climbing, guarding, pulses, ramping, recording, routing, shifting
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Alert, PhaseRun, TrafficShift
@@ -24,6 +24,7 @@ def tick() -> None:
     _tend_shifts()
     climbing.tend()
     _tend_route_file()
+    guarding.tend()
     pulses.beat("route_agent")
 
 

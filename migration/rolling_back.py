@@ -6,6 +6,7 @@ import time
 import urllib.request
 import uuid
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -46,6 +47,11 @@ class RollbackRecord:
     budget_seconds: float | None = None
     route_version: int | None = None
     late: list[str] = field(default_factory=list)
+    rule: str = ""
+    written_seconds: float | None = None
+    acknowledged: dict[str, float] = field(default_factory=dict)
+    observed_percent: float | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 def roll_back(
@@ -55,12 +61,15 @@ def roll_back(
     actor: Actor,
     trigger: str = OPERATOR,
     leaving: str | None = None,
+    rule: str = "",
+    evidence: dict[str, Any] | None = None,
 ) -> RollbackRecord:
     """Take traffic back: `target` is "previous", "emergency", "data_corruption", or a phase to go back to.
 
     `leaving` is the phase the caller means to leave; if the fleet has left it already, nothing moves twice.
     Raises `MissingReason`, and `Refused` where there is nothing to go back to. A route that could not be written or
-    confirmed is no error but a record in state `failed` or `partial`, which can be repeated.
+    confirmed is no error but a record in state `failed` or `partial`, which can be repeated. `rule` and `evidence` are
+    what the watchdog decided by.
     """
     if not reason.strip():
         raise MissingReason("a rollback")
@@ -81,7 +90,7 @@ def roll_back(
         raise Refused("latched at 0 % already: only releasing the latch moves traffic now", ["latched"])
 
     late: list[str] = []
-    state, version, seconds = FAILED, None, None
+    state, version, seconds, written, seen = FAILED, None, None, None, None
     try:
         if is_emergency:
             routed = file.latch(RoutePlan.emergency(goes_to.slug), because=reason, by=actor.name)
@@ -110,6 +119,14 @@ def roll_back(
         budget_seconds=budget.total_seconds() if budget else None,
         route_version=version,
         late=late,
+        rule=rule,
+        written_seconds=written,
+        # The proxies were asked from the write on; an operator counts from the decision.
+        acknowledged={name: round(written + took, 4) for name, took in seen.acknowledged.items()}
+        if seen and written is not None
+        else {},
+        observed_percent=seen.observed_percent if seen else None,
+        evidence=evidence or {},
     )
     spool.write(recording.spool_directory(), {"kind": "rollback", "uid": str(uuid.uuid4()), "rollback": asdict(record)})
     log.critical("rollback", **asdict(record))

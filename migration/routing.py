@@ -123,10 +123,15 @@ def acknowledgements(version: int) -> list[dict[str, Any]]:
     ]
 
 
+def counters() -> tuple[dict[str, Counters], list[str]]:
+    """The counters of every proxy by name, and the names of those that did not answer."""
+    return _count(proxies())
+
+
 def read_counters() -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The counters of every proxy as plain numbers, by name, and the names of those that did not answer."""
-    counted, silent = _count(proxies())
-    return {name: counters.as_totals() for name, counters in counted.items()}, silent
+    counted, silent = counters()
+    return {name: each.as_totals() for name, each in counted.items()}, silent
 
 
 def ejections() -> int:

@@ -12,8 +12,8 @@ from django.db.models.functions import Mod
 from migration import advancing, alerting, judging, pulses, rebinding, recording, traffic
 from migration.clock import system_clock
 from migration.load import LoadMeter
-from migration.models import Alert, TrafficSample
-from migration.rules.watching import Action
+from migration.models import Alert, Pulse, TrafficSample, WatchFinding
+from migration.rules.watching import Action, Decision, Finding, Guarding, Mode
 from migration.watchdog import Look, as_detail
 
 log = structlog.get_logger(__name__)
@@ -23,6 +23,10 @@ KEPT_WHOLE = timedelta(hours=1)
 KEPT = timedelta(days=14)
 _ONE_IN = 60
 _PRUNE_EVERY = 600
+#: a rule that applies again within this is the same finding
+SAME_FINDING = timedelta(seconds=30)
+#: what a check of the state found is believed for this long; who checks it is a worker, which may be gone
+CHECK_LIVES = timedelta(minutes=2)
 
 
 class Recorder:
@@ -32,11 +36,16 @@ class Recorder:
         self._waiting: queue.Queue[Look] = queue.Queue(maxsize=1)
         self._meter = LoadMeter()
         self._stored = 0
+        self._corruption = ""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
         """Start recording."""
         self._thread.start()
+
+    def corruption(self) -> str:
+        """Why the stored state is not to be trusted, as far as the database could be asked; empty if nothing is."""
+        return self._corruption
 
     def tell(self, look: Look) -> None:
         """Hand over a look without ever waiting; an older one that was not stored yet gives way.
@@ -75,6 +84,8 @@ class Recorder:
         raw = {**(last.raw if last else {}), **look.counters}
         TrafficSample.objects.create(at=now, totals=totals, raw=raw)
         self._alerts(look)
+        _keep_findings(look.decision, look.guarding, now)
+        self._corruption = _found_corrupt(now)
         pulses.beat("watchdog", as_detail(look, self._meter.measure()))
         run = rebinding.rebind(advancing.active_run(), now)
         judging.keep(run, judging.judge(run, clock), now)
@@ -90,8 +101,33 @@ class Recorder:
         else:
             severity = Alert.Severity.WARNING if decision.action is Action.ALERT else Alert.Severity.CRITICAL
             alerting.tell("new", decision.sentence, severity=severity, at=now)
+        would = {each.rule: f"only observed: {each.sentence}; would {each.action}" for each in decision.observed}
+        alerting.tell_only("observed ", would, severity=Alert.Severity.WARNING, at=now)
+        off = {} if look.guarding.is_on else {"off": f"automatic rollbacks are switched off by {look.guarding.because}"}
+        alerting.tell_only("automation ", off, severity=Alert.Severity.CRITICAL, at=now)
         silent = {name: f"{name} does not answer the watchdog" for name in look.silent}
         alerting.tell_only("silent ", silent, severity=Alert.Severity.CRITICAL, at=now)
+
+
+def _keep_findings(decision: Decision, guarding: Guarding, now: datetime) -> None:
+    """Keep what rules found: one row for each stretch of time in which a rule applied."""
+    found = [(finding, Mode.OBSERVE) for finding in decision.observed]
+    if decision.action is not Action.NOTHING:
+        acted = Finding(decision.rule, decision.action, decision.sentence)
+        found.append((acted, guarding.mode_of(decision.rule)))
+    for finding, mode in found:
+        given = {"rule": finding.rule, "action": str(finding.action), "mode": str(mode)}
+        latest = WatchFinding.objects.filter(**given, last_seen_at__gte=now - SAME_FINDING).first()
+        if latest is None:
+            WatchFinding.objects.create(**given, sentence=finding.sentence, opened_at=now, last_seen_at=now)
+        else:
+            latest.sentence, latest.last_seen_at, latest.looks = finding.sentence, now, latest.looks + 1
+            latest.save()
+
+
+def _found_corrupt(now: datetime) -> str:
+    pulse = Pulse.objects.filter(name="state_check", at__gte=now - CHECK_LIVES).first()
+    return str(pulse.detail.get("corruption", "")) if pulse else ""
 
 
 def prune(now: datetime) -> None:

@@ -8,12 +8,15 @@ from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSamp
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
 from migration.models.phase_configuration import PhaseConfiguration
+from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
 from migration.models.proposal import Proposal
 from migration.models.quarantined_row import QuarantinedRow
 from migration.models.ramp import Cohort, Ramp
 from migration.models.reconciliation import Reconciliation
+from migration.models.rehearsal import Rehearsal
+from migration.models.restore import Restore
 from migration.models.rollback import Rollback
 from migration.models.shift import TrafficShift
 from migration.models.sync_run import SyncRun
@@ -26,6 +29,7 @@ __all__ = [
     "Alert",
     "AuditEntry",
     "Cohort",
+    "AutomationSwitch",
     "Comparison",
     "DeploymentMapping",
     "Discrepancy",
@@ -45,6 +49,8 @@ __all__ = [
     "Ramp",
     "Reconciliation",
     "Replayed",
+    "Rehearsal",
+    "Restore",
     "Rollback",
     "SyncRun",
     "SyncState",
@@ -53,4 +59,6 @@ __all__ = [
     "TrafficSample",
     "TrafficShift",
     "Vote",
+    "WatchFinding",
+    "WatchRule",
 ]

@@ -36,6 +36,16 @@ class Rollback(models.Model):
     seconds = models.FloatField(null=True, blank=True)
     budget_seconds = models.FloatField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State)
+    #: the rule of the rollback matrix that decided; empty where a person did
+    rule = models.CharField(max_length=32, blank=True)
+    #: from the decision until the route was on disk
+    written_seconds = models.FloatField(null=True, blank=True)
+    #: from the decision until each proxy ran it, by name
+    acknowledged = models.JSONField(default=dict, blank=True)
+    #: the share of live traffic that `new` owned afterwards, percent; None without traffic
+    observed_percent = models.FloatField(null=True, blank=True)
+    #: what both systems did right before, as the watchdog saw it
+    evidence = models.JSONField(default=dict, blank=True)
     #: what was late or failed, by name
     late = models.JSONField(default=list, blank=True)
 
