@@ -60,6 +60,19 @@ LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
 #: start scratch copies for A/B tests of calls with effects; empty: an address has to be given
 SCRATCH_LEGACY_COMMAND = os.environ.get("SCRATCH_LEGACY_COMMAND", "")
 SCRATCH_NEW_COMMAND = os.environ.get("SCRATCH_NEW_COMMAND", "")
+#: robots that may be sent to legacy and forward again to rehearse the way back; without one an id of the door's own goes
+REHEARSAL_ROBOTS = _words("REHEARSAL_ROBOTS", "")
+#: "required", or "waived": the way back is not rehearsed here, which every screen then says
+REHEARSALS = os.environ.get("REHEARSALS", "required")
+#: how often, and how old the latest proof may be before it locks steps forward, seconds (real time)
+REHEARSAL_SECONDS = float(os.environ.get("REHEARSAL_SECONDS", "300"))
+REHEARSAL_PROOF_SECONDS = float(os.environ.get("REHEARSAL_PROOF_SECONDS", "900"))
+#: base backups of the database server and the WAL since, for a restore to a moment; empty: there is none here
+WAL_ARCHIVE_DIR = os.environ.get("WAL_ARCHIVE_DIR", "")
+BASE_BACKUP_DIR = Path(os.environ.get("BASE_BACKUP_DIR", STATE_DIR / "base-backups"))
+BASE_BACKUP_SECONDS = float(os.environ.get("BASE_BACKUP_SECONDS", "3600"))
+#: PostgreSQL's own programs, of the server's version; empty: those of the installed wheel
+PG_BIN_DIRECTORY = os.environ.get("PG_BIN_DIRECTORY", "")
 #: how often a robot speaks when it did not say so itself, seconds
 ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
 
@@ -203,6 +216,9 @@ CELERY_BEAT_SCHEDULE = {
     "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
     "keep-up-history": {"task": "heartbeat.keep_up_history", "schedule": 60.0},
     "keep-history": {"task": "heartbeat.keep_history", "schedule": 3600.0},
+    "rehearse-rollback": {"task": "migration.rehearse_rollback", "schedule": 10.0},
+    "check-state": {"task": "migration.check_state", "schedule": 15.0},
+    "keep-base-backup": {"task": "migration.keep_base_backup", "schedule": 60.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")

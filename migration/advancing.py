@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 from kombu.exceptions import OperationalError
 
-from migration import configuring, consulting, foreseeing, freezing, judging, proposing, ramping, routing
+from migration import configuring, consulting, foreseeing, freezing, guarding, judging, proposing, ramping, rehearsing, routing
 from migration.actors import Actor
 from migration.clock import Clock, system_clock
 from migration.drivers.errors import RouteError
@@ -69,7 +69,7 @@ def hindrances(run: PhaseRun, to: Phase, step: Step | None, clock: Clock) -> lis
         found.append(f"cool-down after a rollback: {remaining.total_seconds():,.0f} s left")
     if Ramp.objects.filter(state=Ramp.State.RUNNING).exclude(to_phase=to.slug).exists():
         found.append("a ramp is on its way")
-    return found + frozen_for(to, step, clock)
+    return [*found, *guarding.why_locked(), *rehearsing.why_locked(), *frozen_for(to, step, clock)]
 
 
 def frozen_for(to: Phase, step: Step | None, clock: Clock) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
-from migration import advancing, configuring, evidence, freezing, judging, ramping, traffic, voting
+from migration import advancing, configuring, evidence, freezing, guarding, judging, ramping, rehearsing, traffic, voting
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
@@ -169,6 +169,7 @@ def _next(
     reasons += freezing.frozen_now(system_clock().now(), ())
     if remaining := advancing.cool_down_remaining():
         reasons.append(f"cool-down after a rollback: {remaining.total_seconds():,.0f} s left")
+    reasons += [*guarding.why_locked(), *rehearsing.why_locked()]
     things = "thing" if len(reasons) == 1 else "things"
     waits = f"It waits for {len(reasons)} {things}." if reasons else "Nothing stands in the way."
     return {"sentence": f"Next: {following.name}. {waits}", "may_advance": not reasons, "reasons": reasons}

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from migration import comparing, pulses, shifting
+from migration import comparing, pulses, rehearsing, restoring, shifting
 from migration.syncing import runs
 
 
@@ -28,3 +28,27 @@ def full_sync(run_id: int) -> None:
 def prove_worker() -> None:
     """Say that beat schedules and a worker works."""
     pulses.beat("worker")
+
+
+@shared_task(name="migration.rehearse_rollback", expires=10)
+def rehearse_rollback() -> None:
+    """Rehearse the way back if it is time."""
+    rehearsing.rehearse_if_due()
+
+
+@shared_task(name="migration.check_state", expires=10)
+def check_state() -> None:
+    """Look whether the state follows from the heartbeats."""
+    restoring.check_state()
+
+
+@shared_task(name="migration.keep_base_backup", expires=30)
+def keep_base_backup() -> None:
+    """Make and verify a base backup if it is time."""
+    restoring.keep_base_backup()
+
+
+@shared_task(name="migration.restore_fleet")
+def restore_fleet(restore_id: int) -> None:
+    """Restore the fleet's tables."""
+    restoring.run(restore_id)

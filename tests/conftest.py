@@ -23,8 +23,15 @@ _state = Path(tempfile.mkdtemp(prefix="lekiwi-tests-"))
 # mkdtemp makes it 0700, and PostgreSQL of a root user runs as another account.
 _state.chmod(0o711)
 _runtime = runtime_directory(_state)
+#: WAL goes here while the directory is there: a test that needs an archive makes it
+WAL_ARCHIVE = Path(tempfile.gettempdir()) / f"{_state.name}-wal"
 _postgres = Postgres(
-    _state / "postgres", _runtime, settings={"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+    _state / "postgres",
+    _runtime,
+    settings={
+        **{"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "archive_mode": "on"},
+        "archive_command": f'test ! -d "{WAL_ARCHIVE}" || cp %p "{WAL_ARCHIVE}/%f"',
+    },
 )
 _redis = Redis(_state / "redis", _runtime)
 

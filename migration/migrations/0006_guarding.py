@@ -4,125 +4,235 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('migration', '0002_append_only_audit'),
+        ("migration", "0002_append_only_audit"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='rollback',
-            name='acknowledged',
+            model_name="rollback",
+            name="acknowledged",
             field=models.JSONField(blank=True, default=dict),
         ),
         migrations.AddField(
-            model_name='rollback',
-            name='evidence',
+            model_name="rollback",
+            name="evidence",
             field=models.JSONField(blank=True, default=dict),
         ),
         migrations.AddField(
-            model_name='rollback',
-            name='observed_percent',
+            model_name="rollback",
+            name="observed_percent",
             field=models.FloatField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='rollback',
-            name='rule',
+            model_name="rollback",
+            name="rule",
             field=models.CharField(blank=True, max_length=32),
         ),
         migrations.AddField(
-            model_name='rollback',
-            name='written_seconds',
+            model_name="rollback",
+            name="written_seconds",
             field=models.FloatField(blank=True, null=True),
         ),
         migrations.CreateModel(
-            name='AutomationSwitch',
+            name="AutomationSwitch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_on', models.BooleanField()),
-                ('by', models.CharField(max_length=150)),
-                ('at', models.DateTimeField()),
-                ('reason', models.TextField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("is_on", models.BooleanField()),
+                ("by", models.CharField(max_length=150)),
+                ("at", models.DateTimeField()),
+                ("reason", models.TextField()),
             ],
             options={
-                'ordering': ['-id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='a_switch_has_a_reason')],
+                "ordering": ["-id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("reason", ""), _negated=True), name="a_switch_has_a_reason"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Rehearsal',
+            name="Rehearsal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('robot_id', models.CharField(blank=True, max_length=128)),
-                ('way', models.CharField(choices=[('robot', 'a robot of the fleet'), ('probe', "an id of the door's own"), ('route', 'the route alone')], max_length=16)),
-                ('phase', models.CharField(max_length=32)),
-                ('state', models.CharField(choices=[('under_way', 'under way'), ('proven', 'proven'), ('failed', 'failed')], default='under_way', max_length=16)),
-                ('asked_by', models.CharField(max_length=150)),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('back_seconds', models.FloatField(blank=True, null=True)),
-                ('forward_seconds', models.FloatField(blank=True, null=True)),
-                ('heard_seconds', models.FloatField(blank=True, null=True)),
-                ('failure', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("robot_id", models.CharField(blank=True, max_length=128)),
+                (
+                    "way",
+                    models.CharField(
+                        choices=[
+                            ("robot", "a robot of the fleet"),
+                            ("probe", "an id of the door's own"),
+                            ("route", "the route alone"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("phase", models.CharField(max_length=32)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("under_way", "under way"), ("proven", "proven"), ("failed", "failed")],
+                        default="under_way",
+                        max_length=16,
+                    ),
+                ),
+                ("asked_by", models.CharField(max_length=150)),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("back_seconds", models.FloatField(blank=True, null=True)),
+                ("forward_seconds", models.FloatField(blank=True, null=True)),
+                ("heard_seconds", models.FloatField(blank=True, null=True)),
+                ("failure", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('rehearse_rollback', 'May rehearse the way back')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'under_way')), fields=('state',), name='one_rehearsal_at_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'proven'), _negated=True), models.Q(('back_seconds__isnull', False), ('forward_seconds__isnull', False)), _connector='OR'), name='a_proven_rehearsal_was_measured'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'failed'), _negated=True), models.Q(('failure', ''), _negated=True), _connector='OR'), name='a_failed_rehearsal_says_why')],
+                "ordering": ["-id"],
+                "permissions": [("rehearse_rollback", "May rehearse the way back")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "under_way")), fields=("state",), name="one_rehearsal_at_a_time"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "proven"), _negated=True),
+                            models.Q(("back_seconds__isnull", False), ("forward_seconds__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="a_proven_rehearsal_was_measured",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "failed"), _negated=True),
+                            models.Q(("failure", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="a_failed_rehearsal_says_why",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Restore',
+            name="Restore",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(choices=[('log', 'the raw heartbeats'), ('archive', 'the last verified base backup and the archived WAL')], max_length=16)),
-                ('until', models.DateTimeField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('requested', 'requested'), ('restoring', 'restoring'), ('validated', 'validated'), ('failed', 'failed')], default='requested', max_length=16)),
-                ('asked_by', models.CharField(max_length=150)),
-                ('reason', models.TextField()),
-                ('requested_at', models.DateTimeField()),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('steps', models.JSONField(blank=True, default=list)),
-                ('set_aside', models.CharField(blank=True, max_length=64)),
-                ('failure', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[
+                            ("log", "the raw heartbeats"),
+                            ("archive", "the last verified base backup and the archived WAL"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "requested"),
+                            ("restoring", "restoring"),
+                            ("validated", "validated"),
+                            ("failed", "failed"),
+                        ],
+                        default="requested",
+                        max_length=16,
+                    ),
+                ),
+                ("asked_by", models.CharField(max_length=150)),
+                ("reason", models.TextField()),
+                ("requested_at", models.DateTimeField()),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                ("steps", models.JSONField(blank=True, default=list)),
+                ("set_aside", models.CharField(blank=True, max_length=64)),
+                ("failure", models.TextField(blank=True)),
             ],
             options={
-                'ordering': ['-id'],
-                'permissions': [('restore_fleet', "May restore the fleet's tables")],
-                'constraints': [models.UniqueConstraint(models.Value(1), condition=models.Q(('state__in', ['requested', 'restoring'])), name='one_restore_at_a_time'), models.CheckConstraint(condition=models.Q(models.Q(('source', 'archive'), _negated=True), ('until__isnull', False), _connector='OR'), name='a_restore_from_the_archive_says_until_when'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'failed'), _negated=True), models.Q(('failure', ''), _negated=True), _connector='OR'), name='a_failed_restore_says_why')],
+                "ordering": ["-id"],
+                "permissions": [("restore_fleet", "May restore the fleet's tables")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.Value(1),
+                        condition=models.Q(("state__in", ["requested", "restoring"])),
+                        name="one_restore_at_a_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("source", "archive"), _negated=True), ("until__isnull", False), _connector="OR"
+                        ),
+                        name="a_restore_from_the_archive_says_until_when",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "failed"), _negated=True),
+                            models.Q(("failure", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="a_failed_restore_says_why",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='WatchFinding',
+            name="WatchFinding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rule', models.CharField(max_length=32)),
-                ('action', models.CharField(max_length=16)),
-                ('mode', models.CharField(max_length=16)),
-                ('sentence', models.TextField()),
-                ('opened_at', models.DateTimeField()),
-                ('last_seen_at', models.DateTimeField()),
-                ('looks', models.PositiveIntegerField(default=1)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("rule", models.CharField(max_length=32)),
+                ("action", models.CharField(max_length=16)),
+                ("mode", models.CharField(max_length=16)),
+                ("sentence", models.TextField()),
+                ("opened_at", models.DateTimeField()),
+                ("last_seen_at", models.DateTimeField()),
+                ("looks", models.PositiveIntegerField(default=1)),
             ],
             options={
-                'ordering': ['-opened_at'],
-                'indexes': [models.Index(fields=['rule', '-last_seen_at'], name='latest_watch_finding')],
+                "ordering": ["-opened_at"],
+                "indexes": [models.Index(fields=["rule", "-last_seen_at"], name="latest_watch_finding")],
             },
         ),
         migrations.CreateModel(
-            name='WatchRule',
+            name="WatchRule",
             fields=[
-                ('name', models.CharField(choices=[('data_corruption', 'state does not follow from the heartbeats'), ('error_rate_5', 'errors above 5 %, or complete failure'), ('error_rate_1', 'errors above 1 %'), ('service_down', 'new down for more than 5 min'), ('slow', 'p99 above 500 ms')], max_length=32, primary_key=True, serialize=False)),
-                ('mode', models.CharField(choices=[('observe', 'observe'), ('hold', 'hold'), ('roll_back', 'roll back')], default='roll_back', max_length=16)),
-                ('changed_by', models.CharField(max_length=150)),
-                ('changed_at', models.DateTimeField()),
-                ('reason', models.TextField()),
+                (
+                    "name",
+                    models.CharField(
+                        choices=[
+                            ("data_corruption", "state does not follow from the heartbeats"),
+                            ("error_rate_5", "errors above 5 %, or complete failure"),
+                            ("error_rate_1", "errors above 1 %"),
+                            ("service_down", "new down for more than 5 min"),
+                            ("slow", "p99 above 500 ms"),
+                        ],
+                        max_length=32,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "mode",
+                    models.CharField(
+                        choices=[("observe", "observe"), ("hold", "hold"), ("roll_back", "roll back")],
+                        default="roll_back",
+                        max_length=16,
+                    ),
+                ),
+                ("changed_by", models.CharField(max_length=150)),
+                ("changed_at", models.DateTimeField()),
+                ("reason", models.TextField()),
             ],
             options={
-                'ordering': ['name'],
-                'permissions': [('set_watch_rule', 'May set what a rule of the rollback matrix does'), ('switch_automation', 'May switch automatic rollbacks off and on')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('mode__in', ['observe', 'hold', 'roll_back'])), name='a_watch_rule_has_a_known_mode')],
+                "ordering": ["name"],
+                "permissions": [
+                    ("set_watch_rule", "May set what a rule of the rollback matrix does"),
+                    ("switch_automation", "May switch automatic rollbacks off and on"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("mode__in", ["observe", "hold", "roll_back"])),
+                        name="a_watch_rule_has_a_known_mode",
+                    )
+                ],
             },
         ),
     ]

@@ -1,7 +1,7 @@
 """Noticing that few requests fail, but more than may: a CUSUM over good and bad requests (Page 1954).
 
-A window of seconds needs many requests to tell 2 % from none. This adds up what every request says for a sick system and
-against it, so it takes as many requests as the fault is clear, however slowly they come.
+A window of seconds needs many requests to tell 2 % from none. This adds up what every request says for a sick system
+and against it, so it takes as many requests as the fault is clear, however slowly they come.
 """
 
 from dataclasses import dataclass

@@ -77,7 +77,7 @@ class Matrix:
     minimum_errors: int = 5
     #: a failure that has only begun looks small: above 1 % is believed at the second look, above 5 % at once
     looks_to_believe: int = 2
-    detector: Detector = Detector()
+    detector: Detector = field(default_factory=Detector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Seen:
     looks_above: int = 0
     down_for_seconds: float = 0.0
     #: what the change detector thinks of `new`
-    suspicion: Suspicion = Suspicion()
+    suspicion: Suspicion = field(default_factory=Suspicion)
     #: every proxy has legacy out of rotation: it may not have been asked anything lately
     legacy_is_out: bool = False
     #: the watchdog took traffic back by a phase a moment ago, and this is seen under the new route
@@ -206,9 +206,7 @@ def _is_enough(new: Window, matrix: Matrix) -> bool:
 def _gross(seen: Seen, matrix: Matrix) -> Finding | None:
     if not (_is_enough(seen.new, matrix) and seen.new.error_share > matrix.emergency_share):
         return None
-    return Finding(
-        "error_rate_5", Action.EMERGENCY, f"new: {_told(seen.new)}, above {matrix.emergency_share:.0%}"
-    )
+    return Finding("error_rate_5", Action.EMERGENCY, f"new: {_told(seen.new)}, above {matrix.emergency_share:.0%}")
 
 
 def _above_limit(seen: Seen, matrix: Matrix) -> Finding | None:
