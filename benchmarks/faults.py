@@ -76,7 +76,8 @@ def main() -> int:
     measured = Measured()
     with running() as stack:
         stack.use_from_here()
-        stack.control.stop("watchdog")  # it would roll back what is measured here
+        for watchdog in ("watchdog", "watchdog-standby"):
+            stack.control.stop(watchdog)  # it would roll back what is measured here
         ledger = stack.state / "benchmark-ledger"
         move("full_100")  # before the robots come: v2 is refused in Preparation, and they would wait to enrol
         door, token = stack.url("ROBOTS_DOOR_PORT"), stack.enrolment_token

@@ -49,7 +49,8 @@ def main() -> int:
     measured = Measured()
     with running() as stack:
         stack.use_from_here()
-        stack.control.stop("watchdog")  # it would roll back what is measured here
+        for watchdog in ("watchdog", "watchdog-standby"):
+            stack.control.stop(watchdog)  # it would roll back what is measured here
         ledger = stack.state / "benchmark-ledger"
         with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger) as process:
             robots = Robots(ledger, process)

@@ -47,7 +47,7 @@ class Demo:
         ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ)
         self.layout = Layout(state, runtime_directory(state), ports, options.robots, options.v2_share)
         self.supervisor = Supervisor(state, console.say)
-        self.postgres = Postgres(state / "postgres", self.layout.runtime)
+        self.postgres = Postgres(state / "postgres", self.layout.runtime, archive=self.layout.wal_archive)
         self.redis = Redis(state / "redis", self.layout.runtime)
         self.control: ControlServer | None = None
         self.logins: list[str] = []
@@ -63,6 +63,7 @@ class Demo:
         if self.options.reset:
             self.postgres.prepare()  # ends a server that still runs there
             reset(self.layout.state, self.postgres.remove)
+            shutil.rmtree(self.layout.wal_archive, ignore_errors=True)
             self.console.say(f"Forgot everything in {self.layout.state}")
         plan.check_ports(self.layout.ports)
 

@@ -13,6 +13,7 @@ from embedded.children import FAST_SHUTDOWN
 from embedded.conditions import Condition, answers, holds, port_open
 from embedded.envoy import TEMPLATE, Envoy
 from embedded.errors import StartError
+from embedded.places import short_name
 from embedded.ports import LOOPBACK, check_free, free_ports
 from embedded.postgres import Postgres
 from embedded.redis import Redis
@@ -31,6 +32,8 @@ PORTS: Mapping[str, tuple[str, int]] = {
     "LIVE_PORT": ("live", 8013),
 }
 ROBOT_INTERVAL_SECONDS = 1
+#: robots of the demo's fleet that are on `new` from 10 % on: the way back is rehearsed with them
+REHEARSAL_ROBOTS = "XLE_154ED512,Lekiwi_297A21D7,XLE_D2511C38"
 #: 200 robots write 100 MB an hour; at the next start a ledger beyond this is set aside
 LEDGER_LIMIT_BYTES = 200_000_000
 #: what `manage.py` and the scripts need to act on a running demo
@@ -39,6 +42,7 @@ COMMANDS_NEED = {
     *("ALERT_PIPELINE", "DATABASE_URL", "ENVOY_STATE_DIR", "LEGACY_RESTART_COMMAND", "LEGACY_URL", "NEW_BUILD"),
     *("MIGRATION_TIME_SCALE", "PROXIES", "REDIS_URL", "ROBOT_INTERVAL_SECONDS", "SECRET_KEY", "SPOOL_DIR", "STATE_DIR"),
     *("SCRATCH_LEGACY_COMMAND", "SCRATCH_NEW_COMMAND"),
+    *("REHEARSALS", "REHEARSAL_ROBOTS", "WAL_ARCHIVE_DIR", "BASE_BACKUP_DIR"),
 }
 #: the code whose change makes another build of `new`
 _BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static", "requirements.txt")
@@ -115,6 +119,11 @@ class Layout:
         return self.state / "envoy"
 
     @property
+    def wal_archive(self) -> Path:
+        """Finished WAL of the embedded PostgreSQL, which another account than root's writes."""
+        return Path("/var/tmp") / f"lekiwi-{short_name(self.state)}-wal" if os.geteuid() == 0 else self.state / "wal"
+
+    @property
     def environment_file(self) -> Path:
         """What a shell reads to run commands on this system."""
         return self.state / "env"
@@ -134,6 +143,8 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "LOG_LEVEL": "INFO",
         "MIGRATION_TIME_SCALE": time_scale,
         "NEW_BUILD": build_of_source(),
+        "REHEARSAL_ROBOTS": REHEARSAL_ROBOTS,
+        "REHEARSAL_SECONDS": "60",
         "ROBOT_INTERVAL_SECONDS": str(ROBOT_INTERVAL_SECONDS),
     }
     ours = {
@@ -152,6 +163,7 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "SECRET_KEY": secret_key,
         "SPOOL_DIR": str(layout.state / "spool"),
         "STATE_DIR": str(layout.state),
+        "WAL_ARCHIVE_DIR": str(layout.wal_archive) if database_url.endswith(str(layout.runtime / "pg")) else "",
         **{variable: str(port) for variable, port in layout.ports.items()},
     }
     return {**defaults, **os.environ, **ours}
@@ -232,6 +244,7 @@ class Programs:
         """Who watches the doors, which would raise an alarm before those are open, and the relay to legacy."""
         return [
             self._python("watchdog", ["manage.py", "watchdog"], says="loop.started"),
+            self._python("watchdog-standby", ["manage.py", "watchdog"], says="loop.started"),
             self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
             self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
             self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),

@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import structlog
 
-from migration import advancing, alerting, climbing, guarding, pulses, ramping, recording, routing, shifting
+from migration import advancing, alerting, climbing, guarding, pulses, ramping, recording, restoring, routing, shifting
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
+from migration.errors import Refused
 from migration.models import Alert, PhaseRun, TrafficShift
 from migration.pinning import pins
 
@@ -25,7 +26,15 @@ def tick() -> None:
     climbing.tend()
     _tend_route_file()
     guarding.tend()
+    _tend_restores()
     pulses.beat("route_agent")
+
+
+def _tend_restores() -> None:
+    try:
+        restoring.tend()
+    except Refused as refused:
+        log.warning("restore.refused", sentence=str(refused))
 
 
 def _tend_shifts() -> None:

@@ -119,7 +119,8 @@ def roll_back(
         budget_seconds=budget.total_seconds() if budget else None,
         route_version=version,
         late=late,
-        rule=rule,
+        # Whoever decided on it, the restore that follows is found by this word.
+        rule=rule or (target if target == "data_corruption" else ""),
         written_seconds=written,
         # The proxies were asked from the write on; an operator counts from the decision.
         acknowledged={name: round(written + took, 4) for name, took in seen.acknowledged.items()}

@@ -10,5 +10,6 @@ EXAMPLES = Path(__file__).with_suffix(".json")
 
 def add(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """drf-spectacular's hook."""
-    examples.add(result, examples.read(EXAMPLES))
+    for file in (EXAMPLES, *sorted(EXAMPLES.parent.glob("*_examples.json"))):
+        examples.add(result, examples.read(file))
     return result

@@ -34,7 +34,7 @@ class RollbackRequest(serializers.Serializer):
     """Roll back to the phase before, to an earlier phase, or in an emergency."""
 
     target = serializers.ChoiceField(
-        choices=["previous", "emergency", *(phase.slug for phase in PHASES)], default="previous"
+        choices=["previous", "emergency", "data_corruption", *(phase.slug for phase in PHASES)], default="previous"
     )
     reason = Reason()
     leaving = serializers.ChoiceField(choices=[phase.slug for phase in PHASES], required=False)

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from migration.api import discrepancies, phases, sync, views
+from migration.api import guarding, views
 
 app_name = "migration"
 
@@ -12,6 +13,11 @@ urlpatterns = [
     path("migration/advance", views.AdvanceView.as_view(), name="advance"),
     path("migration/votes", views.VotesView.as_view(), name="votes"),
     path("migration/rollbacks", views.RollbacksView.as_view(), name="rollbacks"),
+    path("migration/watchdog", guarding.WatchdogView.as_view(), name="watchdog"),
+    path("migration/watchdog/rules/<slug:name>", guarding.WatchRuleView.as_view(), name="watch-rule"),
+    path("migration/watchdog/automation", guarding.AutomationView.as_view(), name="automation"),
+    path("migration/rehearsals", guarding.RehearsalsView.as_view(), name="rehearsals"),
+    path("migration/restores", guarding.RestoresView.as_view(), name="restores"),
     path("migration/latch/release", views.LatchReleaseView.as_view(), name="latch-release"),
     path("migration/shifts", views.ShiftsView.as_view(), name="shifts"),
     path("migration/shifts/<int:pk>", views.ShiftView.as_view(), name="shift"),

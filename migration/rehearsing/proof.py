@@ -26,4 +26,7 @@ def proof() -> Proof:
 def why_locked() -> list[str]:
     """Why steps forward wait for the way back to be proven; empty where they do not."""
     found = proof()
-    return [found.sentence] if found.locks else []
+    reasons = [found.sentence] if found.locks else []
+    if under_way := Rehearsal.objects.filter(state=Rehearsal.State.UNDER_WAY).first():
+        reasons.append(f"rehearsal {under_way.pk} of the way back is under way and changes the route")
+    return reasons

@@ -5,7 +5,8 @@ worker died is begun anew from its first step.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,12 +21,16 @@ from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, Refused, WrongState
-from migration.models import Comparison, Restore
+from migration.models import Comparison, Restore, Rollback
 from migration.restoring import archive, checking, loading
 from migration.restoring.tables import STATE
 
 log = structlog.get_logger(__name__)
 
+#: first half of the advisory locks of restores, any constant
+_LOCK = 0x72657374
+#: a restore that no worker took, or whose worker died, is offered again after this
+OFFER_AGAIN_AFTER = timedelta(seconds=10)
 #: how far back the log is compared with its rollups
 LOG_REACH = timedelta(days=2)
 #: what a restore never touches, by their row counts and the audit log's own proof
@@ -75,11 +80,47 @@ def enqueue(restore: Restore) -> bool:
 
 def run(restore_id: int) -> Restore:
     """Restore, re-sync, validate. A restore that is over already is returned as it is."""
-    restore = Restore.objects.get(pk=restore_id)
-    try:
-        restore.begin(system_clock().now())
-    except WrongState:
-        return restore
+    with _alone(restore_id) as is_alone:
+        restore = Restore.objects.get(pk=restore_id)
+        if not is_alone:
+            return restore  # another worker is at it
+        try:
+            restore.begin(system_clock().now())
+        except WrongState:
+            return restore
+        return _run(restore)
+
+
+def tend() -> None:
+    """What the route agent does: ask for the restore that a rollback calls for, and offer again what no worker has."""
+    rollback = Rollback.objects.exclude(state=Rollback.State.FAILED).first()
+    is_called_for = rollback is not None and rollback.rule == "data_corruption"
+    if rollback and is_called_for and not Restore.objects.filter(requested_at__gte=rollback.decided_at).exists():
+        enqueue(ask(actor=Actor(rollback.actor), reason=rollback.reason))
+        return
+    now = system_clock().now()
+    for restore in Restore.objects.filter(state__in=[Restore.State.REQUESTED, Restore.State.RESTORING]):
+        begun = restore.started_at or restore.requested_at
+        if now - begun > OFFER_AGAIN_AFTER:
+            with _alone(restore.pk) as is_alone:
+                if is_alone:
+                    enqueue(restore)
+
+
+@contextmanager
+def _alone(restore_id: int) -> Iterator[bool]:
+    """Whether nobody else works on this restore; the database itself lets go of one whose worker died."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK, restore_id])
+        is_alone = bool(cursor.fetchone()[0])
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [_LOCK, restore_id])
+
+
+def _run(restore: Restore) -> Restore:
     restore.set_aside = f"aside_{restore.pk}"
     restore.save()
     try:

@@ -20,7 +20,7 @@ class Detector:
     sick_share: float = 0.025
     #: a level from here on is believed; e^-threshold bounds how often a healthy run from 0 gets there
     threshold: float = 9.0
-    #: what the failures of one look may add: a single burst is one event, however many requests it hit
+    #: what one look may add: a single burst is one event, however many requests it hit
     most_in_one_look: float = 4.5
 
     @property
@@ -45,8 +45,8 @@ class Suspicion:
 
     def after(self, requests: int, errors: int, detector: Detector) -> "Suspicion":
         """What is thought after one more look at `requests`, of which `errors` failed."""
-        added = min(errors * detector.per_error, detector.most_in_one_look)
-        level = max(0.0, self.level + added - (requests - errors) * detector.per_success)
+        added = errors * detector.per_error - (requests - errors) * detector.per_success
+        level = max(0.0, self.level + min(added, detector.most_in_one_look))
         if level == 0.0:
             return Suspicion()
         # Not higher than twice the threshold, or it would be believed long after it is over.

@@ -227,6 +227,7 @@ def test_a_minute_with_fewer_calls_than_were_counted_is_told(latched):
     heard(1, dict.fromkeys(ROBOTS, "idle"))
     minute = datetime.now(UTC).replace(second=0, microsecond=0)
     with connection.cursor() as cursor:
+        cursor.execute("SELECT heartbeat_make_minute_partition(%s)", [minute.date()])
         cursor.execute(
             "INSERT INTO heartbeat_minute (minute, robot_key, heartbeats, update_checks, late)"
             " VALUES (%s, 'a', 7, 0, 0)",

@@ -31,6 +31,7 @@ _STEER = (
     "configure_phase",
     "freeze_migration",
 )
+_GUARD = ("set_watch_rule", "switch_automation", "rehearse_rollback", "restore_fleet")
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
     Role.MIGRATION_LEAD: (
@@ -39,6 +40,7 @@ PERMISSIONS = {
         "stop_session",
         "sync_rows",
         *_ACCESS,
+        *_GUARD,
         "add_maintenancewindow",
     ),
     Role.INFRASTRUCTURE: (
@@ -46,12 +48,22 @@ PERMISSIONS = {
         "stop_session",
         "sync_rows",
         *_ACCESS,
+        *_GUARD,
         "add_maintenancewindow",
     ),
-    Role.BACKEND: ("cast_vote", "reconcile", "sync_rows", "roll_back", "issue_operator_token"),
+    Role.BACKEND: ("cast_vote", "reconcile", "sync_rows", "roll_back", "restore_fleet", "issue_operator_token"),
     Role.MONITORING: ("cast_vote",),
     Role.QA: ("cast_vote", "reconcile"),
-    Role.ON_CALL: ("cast_vote", "roll_back", "release_latch", "pause_phase", "stop_session", "add_maintenancewindow"),
+    Role.ON_CALL: (
+        "cast_vote",
+        "roll_back",
+        "release_latch",
+        "pause_phase",
+        "switch_automation",
+        "rehearse_rollback",
+        "stop_session",
+        "add_maintenancewindow",
+    ),
 }
 
 

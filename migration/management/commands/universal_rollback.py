@@ -1,11 +1,13 @@
 """`manage.py universal_rollback <current_phase|PHASE|emergency|data_corruption> "reason" [true|--yes]`."""
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import Error as DatabaseError
 
-from migration import rolling_back
+from migration import restoring, rolling_back
 from migration.actors import Actor
 from migration.errors import MissingReason, Refused
 from migration.rules.phases import UnknownPhase, phase_of, rollback_target
@@ -23,6 +25,11 @@ class Command(RunbookCommand):
         )
         parser.add_argument("reason", help="goes into the audit log")
         parser.add_argument("confirmed", nargs="?", choices=["true"], help="as old runbooks confirm")
+        parser.add_argument(
+            "--until",
+            type=datetime.fromisoformat,
+            help="after data_corruption: restore from the archive as of this moment (ISO 8601), not from the log",
+        )
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, what: str, reason: str, confirmed: str | None, yes: bool, **options: Any) -> None:
@@ -44,6 +51,21 @@ class Command(RunbookCommand):
             self.stdout.write("The database cannot be reached; the record waits on disk and is stored when it is back.")
         if record.state != rolling_back.OBSERVED:
             raise not_done(f"rollback {record.state}: {'; '.join(record.late)}")
+        if target == "data_corruption":
+            self._restore(reason, options["until"])
+
+    def _restore(self, reason: str, until: datetime | None) -> None:
+        """Restore here and now: traffic is safe on legacy by then, whatever becomes of this."""
+        try:
+            asked = restoring.ask(actor=Actor.on_this_host(), reason=reason, until=until and _aware(until))
+            restore = restoring.run(asked.pk)
+        except (Refused, DatabaseError) as error:
+            raise not_done(f"traffic is on legacy, but nothing was restored: {error}") from error
+        for step in restore.steps:
+            self.stdout.write(f"{step['seconds']:8.2f} s  {step['step']}")
+        if restore.failure:
+            raise not_done(f"traffic is on legacy, but the restore failed: {restore.failure}")
+        self.stdout.write(f"Restored from {restore.get_source_display()} and validated.")
 
     def _target(self, what: str) -> str:
         if what == "current_phase":
@@ -63,3 +85,8 @@ class Command(RunbookCommand):
         if not sys.stdin.isatty():
             return False
         return input(f"Roll back ({what})? Type yes: ").strip().lower() == "yes"
+
+
+def _aware(moment: datetime) -> datetime:
+    """A moment without a zone is meant in UTC, as every screen shows it."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
