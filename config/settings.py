@@ -60,7 +60,7 @@ LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
 #: start scratch copies for A/B tests of calls with effects; empty: an address has to be given
 SCRATCH_LEGACY_COMMAND = os.environ.get("SCRATCH_LEGACY_COMMAND", "")
 SCRATCH_NEW_COMMAND = os.environ.get("SCRATCH_NEW_COMMAND", "")
-#: robots that may be sent to legacy and forward again to rehearse the way back; without one an id of the door's own goes
+#: robots that may go to legacy and forward again to rehearse the way back; without one an id of the door's own goes
 REHEARSAL_ROBOTS = _words("REHEARSAL_ROBOTS", "")
 #: "required", or "waived": the way back is not rehearsed here, which every screen then says
 REHEARSALS = os.environ.get("REHEARSALS", "required")

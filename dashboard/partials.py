@@ -147,7 +147,7 @@ def context_of(snapshot: Snapshot) -> dict[str, Any]:
         "compared": _systems(state),
         "road": [_milestone(place, state) for place in state["phases"]],
         "our_rollback_seconds": OUR_ROLLBACK_SECONDS,
-        "rollback_scale": _rollback_scale(state["last_rollback"]),
+        "rollback_scale": rollback_scale(state["last_rollback"]),
         "failed_shift": state["last_shift"] if (state["last_shift"] or {}).get("state") == "failed" else None,
     }
 
@@ -228,7 +228,7 @@ def _milestone(place: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     return {**place, "height": height, "top": 68 - height, "above": 58 - height, "done": done, "short": short}
 
 
-def _rollback_scale(rollback: dict[str, Any] | None) -> dict[str, float] | None:
+def rollback_scale(rollback: dict[str, Any] | None) -> dict[str, float] | None:
     """Where the measured time, ours and the promise stand on a logarithmic scale from 0.1 s to 1,000 s, percent."""
     if rollback is None:
         return None

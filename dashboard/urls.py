@@ -5,6 +5,7 @@ from django.urls import path
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import discrepancies, phases, sync
+from dashboard.migration import rollback
 
 app_name = "dashboard"
 
@@ -50,5 +51,14 @@ urlpatterns = [
     path("migration/sync/runs/", sync.sync_runs, name="sync-runs"),
     path("migration/sync/tunings/", sync.sync_tunings, name="sync-tunings"),
     path("migration/sync/matches/", sync.sync_matches, name="sync-matches"),
+    path("migration/rollback/", rollback.rollback, name="rollback"),
+    path("migration/rollback/<int:pk>/", rollback.rollback, name="rollback-of"),
+    path("migration/rollback/facts/", rollback.rollback_facts, name="rollback-facts"),
+    path("migration/rollback/<int:pk>/facts/", rollback.rollback_facts, name="rollback-facts-of"),
+    path("migration/rollback/rules/", rollback.rules, name="guard-rules"),
+    path("migration/rollback/automation/", rollback.automation, name="guard-automation"),
+    path("migration/rollback/rehearsals/", rollback.rehearsals, name="guard-rehearsals"),
+    path("migration/rollback/restores/", rollback.restores, name="guard-restores"),
+    path("migration/rollback/data-corruption/", rollback.corruption_rollbacks, name="guard-corruption"),
     path("api-docs/", api_docs, name="api-docs"),
 ]

@@ -1,4 +1,4 @@
-/* One robot's page: its regions come as HTML, ages are counted here. */
+/* A page whose regions come as HTML: one robot, rollbacks. Ages are counted here. */
 
 import "./actions.js";
 import { Live } from "./live.js";
