@@ -145,6 +145,7 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "NEW_BUILD": build_of_source(),
         "REHEARSAL_ROBOTS": REHEARSAL_ROBOTS,
         "REHEARSAL_SECONDS": "60",
+        "REHEARSALS": "required",
         "ROBOT_INTERVAL_SECONDS": str(ROBOT_INTERVAL_SECONDS),
     }
     ours = {
@@ -163,6 +164,7 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "SECRET_KEY": secret_key,
         "SPOOL_DIR": str(layout.state / "spool"),
         "STATE_DIR": str(layout.state),
+        "BASE_BACKUP_DIR": str(layout.state / "base-backups"),
         "WAL_ARCHIVE_DIR": str(layout.wal_archive) if database_url.endswith(str(layout.runtime / "pg")) else "",
         **{variable: str(port) for variable, port in layout.ports.items()},
     }
