@@ -22,6 +22,7 @@ from embedded.stack import Stack, fleet, running
 ROBOTS = 500
 TOUR = ("shadow", "canary_10", "rollout_25", "rollout_50", "full_100", "decommission")
 ROUNDS = 6
+FORWARD_TRIES = 5
 #: a robot speaks once a second; one whose row is older than this was left behind
 STALE_SECONDS = 5.0
 GONE = ("watchdog", "watchdog-standby", "route-agent", "worker", "beat", "site", "live", "ingest", "redis", "postgres")
@@ -70,7 +71,7 @@ def back(measured: Measured, stack: Stack, slug: str) -> None:
     from migration.rules.phases import phase_of
 
     target = phase_of(slug).rolls_back_to or "preparation"
-    move(slug)
+    reach(slug)
     record = rolling_back.roll_back("previous", reason="benchmark", actor=Actor("benchmark"))
     if record.state == rolling_back.OBSERVED and record.seconds is not None:
         measured.seconds.setdefault(slug, []).append(record.seconds)
@@ -78,15 +79,25 @@ def back(measured: Measured, stack: Stack, slug: str) -> None:
         measured.not_observed.append(f"{slug}: {record.state}: {'; '.join(record.late)}")
     measured.stale += stale(stack)
     recording.drain()
-    move(slug)
+    reach(slug)
     began = time.monotonic()
-    move(target)
+    reach(target)
     measured.baseline.append(time.monotonic() - began)
+
+
+def reach(slug: str) -> None:
+    """Get to a phase by a shift; on a busy machine one may need more than its 2 s, which is not what is measured."""
+    for _ in range(FORWARD_TRIES - 1):
+        try:
+            return move(slug)
+        except RuntimeError as failed:
+            print(f"again: {failed}", file=sys.stderr)
+    return move(slug)
 
 
 def emergency(measured: Measured, stack: Stack) -> None:
     """Everything but the door and legacy is killed; the command must do it alone."""
-    move("full_100")
+    reach("full_100")
     for name in GONE:
         stack.control.kill(name) if name not in ("watchdog", "watchdog-standby") else None
     began = time.monotonic()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import detecting, reporting
-from benchmarks.shift import Robots, move, settle
+from benchmarks.rollback import reach
+from benchmarks.shift import Robots, settle
 from embedded.stack import Stack, failing, fleet, running
 
 ROBOTS = 500
@@ -57,8 +58,8 @@ def one_fault(measured: Measured, stack: Stack, slug: str, kind: str) -> None:
     from migration import recording, routing
 
     file = routing.route_file()
-    move("shadow")
-    move(slug)
+    reach("shadow")
+    reach(slug)
     version = file.read().version
     time.sleep(HEALTHY_SECONDS)
     if file.read().version != version:

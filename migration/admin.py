@@ -157,3 +157,28 @@ class FreezeWindowAdmin(ReadOnly):
 @admin.register(models.HookAnswer)
 class HookAnswerAdmin(ReadOnly):
     list_display = ["name", "moment", "verdict", "sentence", "seconds", "at"]
+
+
+@admin.register(models.WatchRule)
+class WatchRuleAdmin(ReadOnly):
+    list_display = ["name", "mode", "changed_by", "changed_at", "reason"]
+
+
+@admin.register(models.AutomationSwitch)
+class AutomationSwitchAdmin(ReadOnly):
+    list_display = ["at", "is_on", "by", "reason"]
+
+
+@admin.register(models.WatchFinding)
+class WatchFindingAdmin(ReadOnly):
+    list_display = ["opened_at", "rule", "mode", "action", "looks", "sentence"]
+
+
+@admin.register(models.Rehearsal)
+class RehearsalAdmin(ReadOnly):
+    list_display = ["started_at", "robot_id", "way", "state", "back_seconds", "failure"]
+
+
+@admin.register(models.Restore)
+class RestoreAdmin(ReadOnly):
+    list_display = ["requested_at", "source", "until", "state", "asked_by", "reason"]

@@ -20,13 +20,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from heartbeat.history import figures as history
 from heartbeat.relay import figures as relay
 from heartbeat.watching.figures import figures as liveness_figures
-from migration import routing, traffic
+from migration import guarding, rehearsing, routing, traffic
 from migration.clock import system_clock
+from migration.cohort_split import split_by_cohort
 from migration.drivers.errors import RouteError
 from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
 from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
+from migration.models import Pulse, Rehearsal, Restore, Rollback, TrafficSample, TrafficShift
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,7 @@ class _Figures:
         yield from _systems()
         yield from _guards()
         yield from consistency_figures()
+        yield from _way_back()
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
         yield from teleop_figures(system_clock().now())
@@ -127,6 +130,30 @@ def _guards() -> Iterator[Metric]:
     for pulse in Pulse.objects.all():
         age.add_metric([pulse.name], (now - pulse.at).total_seconds())
     yield age
+
+
+def _way_back() -> Iterator[Metric]:
+    """Whether the automation may act, how old the proof of the way back is, and the split in each cohort."""
+    automation = GaugeMetricFamily("lekiwi_migration_automation_on", "Whether automatic rollbacks may act")
+    automation.add_metric([], int(guarding.in_force().is_on))
+    proof, age = (
+        rehearsing.proof(),
+        GaugeMetricFamily("lekiwi_migration_way_back_proof_age_seconds", "Time since the way back was proven"),
+    )
+    if proof.age_seconds is not None:
+        age.add_metric([], proof.age_seconds)
+    rehearsals = CounterMetricFamily("lekiwi_migration_rehearsals", "Rehearsals by state", labels=["state"])
+    for row in Rehearsal.objects.order_by().values("state").annotate(count=Count("id")):
+        rehearsals.add_metric([row["state"]], row["count"])
+    restores = CounterMetricFamily("lekiwi_migration_restores", "Restores by state", labels=["state"])
+    for row in Restore.objects.order_by().values("state").annotate(count=Count("id")):
+        restores.add_metric([row["state"]], row["count"])
+    cohorts = GaugeMetricFamily(
+        "lekiwi_migration_cohort_split_percent", "Robots heard lately that new owns", labels=["cohort"]
+    )
+    for each in split_by_cohort(system_clock().now()):
+        cohorts.add_metric([each["cohort"]], each["observed_percent"])
+    yield from (automation, age, rehearsals, restores, cohorts)
 
 
 def _history() -> Iterator[Metric]:

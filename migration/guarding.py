@@ -13,6 +13,7 @@ from django.db import transaction
 from migration import audit
 from migration.actors import Actor
 from migration.clock import system_clock
+from migration.cohort_split import split_by_cohort
 from migration.drivers import watch_file
 from migration.drivers.errors import RouteError
 from migration.drivers.file_lease import FileLease
@@ -120,6 +121,7 @@ def state() -> dict[str, Any]:
         ],
         "holder": {"name": found.holder, "term": found.term} if found else None,
         "standby_ready": standby is not None and standby < STANDBY_READY_SECONDS,
+        "cohorts": split_by_cohort(system_clock().now()),
         "findings": [_finding(finding) for finding in WatchFinding.objects.all()[:FINDINGS_SHOWN]],
     }
 

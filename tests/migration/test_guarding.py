@@ -297,3 +297,14 @@ def test_the_change_detector_needs_more_than_one_burst_and_forgets_a_healthy_str
     assert not burst.is_believed(detector)
     assert burst.after(400, 0, detector) == Suspicion()
     assert burst.after(5_000, 150, detector).after(20, 1, detector).is_believed(detector)
+
+
+def test_the_observed_split_is_told_by_cohort(installation):
+    in_phase(installation, "canary_10")
+    heard_robot("lekiwi-1", last_side="new", site="a")
+    heard_robot("lekiwi-2", last_side="legacy", site="a")
+    heard_robot("xle-1", last_side="legacy", kind_by_id="xle", site="b")
+
+    told = {each["cohort"]: each["observed_percent"] for each in guarding.state()["cohorts"]}
+
+    assert told == {"kind lekiwi": 50.0, "kind xle": 0.0, "site a": 50.0, "site b": 0.0}
