@@ -15,7 +15,7 @@ from pathlib import Path
 
 from embedded.control import Control, ControlError
 from embedded.places import runtime_directory
-from embedded.programs import ROOT, any_ports
+from embedded.programs import ROOT, Layout, any_ports
 from embedded.statedir import enrolment_token_of, secret_key
 
 UP_SECONDS = 120.0
@@ -87,7 +87,9 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
         demo.terminate()
         demo.wait(timeout=60)
         log.close()
-        shutil.rmtree(place, ignore_errors=True)
+        layout = Layout(state, runtime_directory(state), ports, robots=0)
+        for left in (layout.wal_archive, layout.runtime, place):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
