@@ -5,7 +5,18 @@ from datetime import timedelta
 import structlog
 from kombu.exceptions import OperationalError
 
-from migration import configuring, consulting, foreseeing, freezing, guarding, judging, proposing, ramping, rehearsing, routing
+from migration import (
+    configuring,
+    consulting,
+    foreseeing,
+    freezing,
+    guarding,
+    judging,
+    proposing,
+    ramping,
+    rehearsing,
+    routing,
+)
 from migration.actors import Actor
 from migration.clock import Clock, system_clock
 from migration.drivers.errors import RouteError

@@ -6,7 +6,18 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
-from migration import advancing, configuring, evidence, freezing, guarding, judging, ramping, rehearsing, traffic, voting
+from migration import (
+    advancing,
+    configuring,
+    evidence,
+    freezing,
+    guarding,
+    judging,
+    ramping,
+    rehearsing,
+    traffic,
+    voting,
+)
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migration", "0002_append_only_audit"),
+        ("migration", "0005_phases"),
     ]
 
     operations = [

@@ -5,10 +5,10 @@ from migration.models.audit import AuditEntry
 from migration.models.deployment_mapping import DeploymentMapping
 from migration.models.discrepancy import Discrepancy
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
+from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
 from migration.models.phase_configuration import PhaseConfiguration
-from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
 from migration.models.proposal import Proposal
@@ -28,8 +28,8 @@ from migration.models.watch import FreezeWindow, HookAnswer, Presence
 __all__ = [
     "Alert",
     "AuditEntry",
-    "Cohort",
     "AutomationSwitch",
+    "Cohort",
     "Comparison",
     "DeploymentMapping",
     "Discrepancy",
@@ -48,8 +48,8 @@ __all__ = [
     "QuarantinedRow",
     "Ramp",
     "Reconciliation",
-    "Replayed",
     "Rehearsal",
+    "Replayed",
     "Restore",
     "Rollback",
     "SyncRun",
