@@ -76,6 +76,16 @@ PG_BIN_DIRECTORY = os.environ.get("PG_BIN_DIRECTORY", "")
 #: how often a robot speaks when it did not say so itself, seconds
 ROBOT_INTERVAL_SECONDS = float(os.environ.get("ROBOT_INTERVAL_SECONDS", "30"))
 
+# --- backups and the checklist -------------------------------------------------------------------
+#: PostgreSQL's own programs; empty: those of the installed wheel, else those on the PATH
+PG_BIN_DIRECTORY = os.environ.get("PG_BIN_DIRECTORY", "")
+BACKUP_DIRECTORY = Path(os.environ.get("BACKUP_DIRECTORY", STATE_DIR / "backups"))
+BACKUP_EVERY_HOURS = float(os.environ.get("BACKUP_EVERY_HOURS", "6"))
+BACKUP_KEEP_DAYS = float(os.environ.get("BACKUP_KEEP_DAYS", "30"))
+#: raw heartbeats of older days are left out of backups, which then say so; 0: nothing is left out
+BACKUP_RAW_DAYS = int(os.environ.get("BACKUP_RAW_DAYS", "0"))
+BACKUP_TIMEOUT_SECONDS = float(os.environ.get("BACKUP_TIMEOUT_SECONDS", "3600"))
+
 # --- history ----------------------------------------------------------------------------------
 #: days that heartbeats themselves are kept, and their one-minute rollups
 HISTORY_RAW_DAYS = int(os.environ.get("HISTORY_RAW_DAYS", "14"))
@@ -219,6 +229,7 @@ CELERY_BEAT_SCHEDULE = {
     "rehearse-rollback": {"task": "migration.rehearse_rollback", "schedule": 10.0},
     "check-state": {"task": "migration.check_state", "schedule": 15.0},
     "keep-base-backup": {"task": "migration.keep_base_backup", "schedule": 60.0},
+    "back-up": {"task": "migration.back_up_if_due", "schedule": 30.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from migration import comparing, pulses, rehearsing, restoring, shifting
+from migration.backups import scheduling
 from migration.syncing import runs
 
 
@@ -52,3 +53,9 @@ def keep_base_backup() -> None:
 def restore_fleet(restore_id: int) -> None:
     """Restore the fleet's tables."""
     restoring.run(restore_id)
+
+
+@shared_task(name="migration.back_up_if_due", expires=25)
+def back_up_if_due() -> None:
+    """Make the backup that is due, if one is, and remove what is too old."""
+    scheduling.work()

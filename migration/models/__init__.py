@@ -4,6 +4,9 @@ from migration.models.alert import Alert
 from migration.models.audit import AuditEntry
 from migration.models.deployment_mapping import DeploymentMapping
 from migration.models.discrepancy import Discrepancy
+from migration.models.backup import Backup
+from migration.models.check_result import CheckResult
+from migration.models.contact import Channel, Contact, EscalationStep, RotaShift
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
 from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.integrity_check import IntegrityCheck
@@ -22,6 +25,7 @@ from migration.models.shift import TrafficShift
 from migration.models.sync_run import SyncRun
 from migration.models.sync_state import SyncState, SyncTuning
 from migration.models.synced_row import HistoryGap, Replayed, SyncedRow
+from migration.models.sign_off import SignOff
 from migration.models.vote import Vote
 from migration.models.watch import FreezeWindow, HookAnswer, Presence
 
@@ -30,10 +34,15 @@ __all__ = [
     "AuditEntry",
     "AutomationSwitch",
     "Cohort",
+    "Backup",
+    "Channel",
+    "CheckResult",
     "Comparison",
     "DeploymentMapping",
     "Discrepancy",
     "FreezeWindow",
+    "Contact",
+    "EscalationStep",
     "GateResult",
     "HistoryGap",
     "HookAnswer",
@@ -56,6 +65,8 @@ __all__ = [
     "SyncState",
     "SyncTuning",
     "SyncedRow",
+    "RotaShift",
+    "SignOff",
     "TrafficSample",
     "TrafficShift",
     "Vote",
