@@ -85,6 +85,18 @@ BACKUP_KEEP_DAYS = float(os.environ.get("BACKUP_KEEP_DAYS", "30"))
 #: raw heartbeats of older days are left out of backups, which then say so; 0: nothing is left out
 BACKUP_RAW_DAYS = int(os.environ.get("BACKUP_RAW_DAYS", "0"))
 BACKUP_TIMEOUT_SECONDS = float(os.environ.get("BACKUP_TIMEOUT_SECONDS", "3600"))
+#: "processes" or "containers": whether Docker is part of what must be there
+DEPLOYMENT = os.environ.get("DEPLOYMENT", "processes")
+#: checks that this installation does without: name=why; name=why
+PRECHECKS_WAIVED = os.environ.get("PRECHECKS_WAIVED", "")
+PRECHECK_MEMORY_GB = float(os.environ.get("PRECHECK_MEMORY_GB", "16"))
+PRECHECK_DISK_GB = float(os.environ.get("PRECHECK_DISK_GB", "100"))
+#: threads of the site and of all workers: each may hold a database connection
+SITE_THREADS = int(os.environ.get("SITE_THREADS", "8"))
+WORKER_THREADS = int(os.environ.get("WORKER_THREADS", "4"))
+PROMETHEUS_URL = os.environ.get("PROMETHEUS_URL", "http://127.0.0.1:9090")
+ALERTMANAGER_URL = os.environ.get("ALERTMANAGER_URL", "http://127.0.0.1:9093")
+GRAFANA_URL = os.environ.get("GRAFANA_URL", "http://127.0.0.1:3000")
 
 # --- history ----------------------------------------------------------------------------------
 #: days that heartbeats themselves are kept, and their one-minute rollups
@@ -230,6 +242,7 @@ CELERY_BEAT_SCHEDULE = {
     "check-state": {"task": "migration.check_state", "schedule": 15.0},
     "keep-base-backup": {"task": "migration.keep_base_backup", "schedule": 60.0},
     "back-up": {"task": "migration.back_up_if_due", "schedule": 30.0},
+    "run-due-checks": {"task": "migration.run_due_checks", "schedule": 10.0},
     "prove-worker": {"task": "migration.prove_worker", "schedule": 2.0},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(STATE_DIR / "celerybeat-schedule")

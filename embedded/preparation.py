@@ -22,6 +22,7 @@ def main() -> None:
     _keep_history()
     call_command("initial_routes")
     call_command("demo_users")
+    call_command("demo_contacts")
     call_command("demo_enrolment", enrolment_token_of(Path(os.environ["STATE_DIR"])))
 
 

@@ -45,6 +45,9 @@ class Redis:
             "dir": str(self.data),
             "appendonly": "yes",
             "appendfsync": "everysec",
+            # A full queue says so; a machine that swaps or a key that was thrown away does not.
+            "maxmemory": "256mb",
+            "maxmemory-policy": "noeviction",
             "save": "",
             "daemonize": "no",
         }

@@ -9,8 +9,8 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from migration import configuring, consulting, evidence, presence, traffic, voting
-from migration.checking import checks
+from migration import backups, configuring, consulting, evidence, presence, traffic, voting
+from migration.checklist import reading
 from migration.clock import Clock
 from migration.models import Alert, GateResult, PhaseRun
 from migration.rules import gates, step_gates
@@ -28,11 +28,12 @@ LABELS = {
     "performance": "Performance",
     "accuracy": "Accuracy",
     "way_back": "Way back",
+    "backup": "Backup",
     "monitoring": "Monitoring",
     "external": "External checks",
     "watch": "On watch",
     "warm_legacy": "Warm legacy",
-    "backup": "Backup",
+    "archive": "Archive of legacy",
     "report": "Success report",
     "consensus": "Consensus",
 }
@@ -68,7 +69,7 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
     now, limits = clock.now(), configuring.settings_for(run.slug)
     questions: dict[str, Callable[[], Found]] = {"duration": lambda: _duration(run, limits, clock, now)}
     if run.phase.number == 0:
-        questions["checklist"] = _checklist
+        questions["checklist"] = lambda: reading.judge(now)
     else:
         flow = traffic.since(run.evidence_from)
         questions |= {
@@ -76,12 +77,13 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
             "performance": lambda: _performance(run, flow, limits, now),
             "accuracy": lambda: _accuracy(run, flow, limits, now),
             "way_back": lambda: (step_gates.way_back(evidence.supplied("way_back")), {}),
+            "backup": lambda: (backups.before_leaving(run, now), {}),
             "external": lambda: _external(run),
         }
     if next_phase(run.phase) is None:
         questions |= {
             "warm_legacy": lambda: _warm_legacy(limits, clock, now),
-            "backup": lambda: _proven("backup", "backup that was restored and compared", run),
+            "archive": lambda: _archive(run),
             "report": lambda: _proven("report", "success report", run),
         }
     questions |= {
@@ -133,11 +135,6 @@ def _duration(run: PhaseRun, limits: PhaseSettings, clock: Clock, now: datetime)
         lasts = min(lasts, run.shortened_to - run.evidence_from)
         found["shortened_to_at"] = run.shortened_to.isoformat()
     return gates.duration(run.evidence_from, lasts, now), found
-
-
-def _checklist() -> Found:
-    checked = checks()
-    return gates.checklist(checked), {"checks": [list(check) for check in checked]}
 
 
 def _performance(run: PhaseRun, flow: traffic.Flow | None, limits: PhaseSettings, now: datetime) -> Found:
@@ -196,6 +193,13 @@ def _warm_legacy(limits: PhaseSettings, clock: Clock, now: datetime) -> Found:
 def _proven(name: str, what: str, run: PhaseRun) -> Found:
     proof = evidence.supplied(name)
     return step_gates.proven(what, proof, run.started_at), {"proven_at": proof.at if proof else None}
+
+
+def _archive(run: PhaseRun) -> Found:
+    archive = backups.legacy_archive(run.started_at)
+    proof = gates.Proof(True, f"backup {archive.pk}", archive.begun_at) if archive else None
+    found = step_gates.proven("archive of legacy's last state that was read back", proof, run.started_at)
+    return found, {"archive": archive.pk if archive else None}
 
 
 def _monitoring(now: datetime) -> Found:

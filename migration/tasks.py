@@ -1,10 +1,16 @@
 """Celery tasks: each calls one use case."""
 
+import contextlib
+
 from celery import shared_task
 
 from migration import comparing, pulses, rehearsing, restoring, shifting
+from migration.actors import Actor
 from migration.backups import scheduling
 from migration.syncing import runs
+from migration.backups.locking import BackupIsRunning
+from migration.backups.making import back_up as back_up_now
+from migration.checklist import running
 
 
 @shared_task(name="migration.apply_shift")
@@ -59,3 +65,22 @@ def restore_fleet(restore_id: int) -> None:
 def back_up_if_due() -> None:
     """Make the backup that is due, if one is, and remove what is too old."""
     scheduling.work()
+
+
+@shared_task(name="migration.back_up")
+def back_up(reason: str, actor: str) -> None:
+    """Make the backup that somebody asked for. One that is being made already is the one they get."""
+    with contextlib.suppress(BackupIsRunning):
+        back_up_now(reason, actor=Actor(actor))
+
+
+@shared_task(name="migration.run_checks", expires=60)
+def run_checks(names: list[str], actor: str) -> None:
+    """Run the checks that somebody asked for."""
+    running.run(names, actor=Actor(actor))
+
+
+@shared_task(name="migration.run_due_checks", expires=9)
+def run_due_checks() -> None:
+    """Run the checks that are due while the fleet is in Preparation."""
+    running.run_due()

@@ -34,7 +34,7 @@ def of_tables(
 
 def of_sequences(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """{sequence: last value}; sequences know no snapshot, so this is a lower bound of what a later dump has."""
-    return {name: value for name, value in connection.execute(_SEQUENCES).fetchall()}
+    return dict(connection.execute(_SEQUENCES).fetchall())
 
 
 def differences(saved: Contents, restored: Contents) -> list[str]:

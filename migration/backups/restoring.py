@@ -9,7 +9,7 @@ from psycopg import sql
 
 from migration.backups import digests, verifying
 from migration.backups.locking import only_one, scratch_database
-from migration.backups.programs import BackupError, conninfo, connected, run
+from migration.backups.programs import BackupError, connected, conninfo, run
 from migration.models import Backup
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ WHERE contype = 'f' AND conparentid = 0 AND conrelid = ANY (%s::text[]::regclass
 
 
 def restore_tables(backup: Backup, tables: Collection[str], schema: str) -> dict[str, int]:
-    """Restore `tables` (with their partitions, indexes, keys and sequences) into the new schema `schema` of our database.
+    """Restore `tables` (with partitions, indexes, keys and sequences) into the new schema `schema` of our database.
 
     Returns the rows of each restored table; they were counted and compared with the snapshot of the backup. Foreign
     keys to tables that are not restored are left away. Raises BackupError; `BackupIsRunning` while another backup is

@@ -7,7 +7,7 @@ import psycopg
 from migration.backups import digests
 from migration.backups.files import checksum_of
 from migration.backups.locking import only_one, scratch_database
-from migration.backups.programs import BackupError, conninfo, connected, run
+from migration.backups.programs import BackupError, connected, conninfo, run
 from migration.clock import system_clock
 from migration.models import Backup
 

@@ -281,13 +281,3 @@ def monitoring(guards: Sequence[Guard]) -> Judgement:
         for guard in silent
     ]
     return Judgement(Verdict.FAIL, "; ".join(told))
-
-
-def checklist(checks: Sequence[tuple[str, bool, str]]) -> Judgement:
-    """Did every automatic check before the migration pass? Checks come as (name, passed, what was found)."""
-    failed = [f"{name}: {found}" for name, passed, found in checks if not passed]
-    if failed:
-        return Judgement(Verdict.FAIL, "; ".join(failed))
-    if not checks:
-        return Judgement(Verdict.INCONCLUSIVE, "no check has run yet")
-    return Judgement(Verdict.PASS, f"{len(checks)} of {len(checks)} checks pass")

@@ -10,7 +10,7 @@ import pytest
 from migration import backups
 from migration.actors import Actor
 from migration.backups import locking, making, scheduling, verifying
-from migration.backups.programs import BackupError, conninfo, connected
+from migration.backups.programs import BackupError, connected, conninfo
 from migration.models import Alert, AuditEntry, Backup
 from migration.rules.sequential import Verdict
 from tests.builders import phase_run
@@ -40,7 +40,7 @@ def things():
         connection.execute("DROP SCHEMA IF EXISTS brought_back CASCADE")
 
 
-def test_a_backup_is_verified_only_after_it_was_restored_and_compared(things):
+def test_a_backup_is_verified_only_after_it_was_restored_and_compared(things, monkeypatch):
     backup = making.back_up("by hand", actor=LEAD)
 
     assert (backup.state, backup.failure) == ("verified", "")
@@ -51,13 +51,13 @@ def test_a_backup_is_verified_only_after_it_was_restored_and_compared(things):
     assert AuditEntry.objects.get().action == "backup"
     assert _scratch_databases() == []
 
-    _rows_that_come_while_it_is_dumped_do_not_make_it_differ(things)
+    _rows_that_come_while_it_is_dumped_do_not_make_it_differ(things, monkeypatch)
     _tables_can_be_brought_back_beside_those_that_are_there(things, backup)
     _a_row_that_is_not_as_it_was_is_found(things, backup)
     _a_file_that_was_touched_is_no_backup(backup)
 
 
-def _rows_that_come_while_it_is_dumped_do_not_make_it_differ(things, monkeypatch=pytest.MonkeyPatch()):
+def _rows_that_come_while_it_is_dumped_do_not_make_it_differ(things, monkeypatch):
     dumped = making.run
 
     def and_a_heartbeat_comes(program, arguments):

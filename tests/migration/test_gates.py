@@ -114,8 +114,3 @@ def test_an_alert_that_closed_within_the_window_is_waited_for():
 def test_an_unproven_alert_pipeline_is_not_green_and_a_waived_one_says_so():
     assert gates.alert_pipeline("required").verdict is Verdict.INCONCLUSIVE
     assert gates.alert_pipeline("waived").verdict is Verdict.WAIVED
-
-
-def test_a_failed_check_fails_the_checklist_and_an_empty_one_does_not_pass():
-    assert gates.checklist([("Redis", False, "refused")]).verdict is Verdict.FAIL
-    assert gates.checklist([]).verdict is Verdict.INCONCLUSIVE

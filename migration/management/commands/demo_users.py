@@ -32,6 +32,8 @@ _STEER = (
     "freeze_migration",
 )
 _GUARD = ("set_watch_rule", "switch_automation", "rehearse_rollback", "restore_fleet")
+_CHECKS = ("run_checks", "sign_off")
+_CARE = ("back_up", "change_contacts")
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {
     Role.MIGRATION_LEAD: (
@@ -41,6 +43,8 @@ PERMISSIONS = {
         "sync_rows",
         *_ACCESS,
         *_GUARD,
+        *_CHECKS,
+        *_CARE,
         "add_maintenancewindow",
     ),
     Role.INFRASTRUCTURE: (
@@ -49,11 +53,22 @@ PERMISSIONS = {
         "sync_rows",
         *_ACCESS,
         *_GUARD,
+        *_CHECKS,
+        *_CARE,
         "add_maintenancewindow",
     ),
-    Role.BACKEND: ("cast_vote", "reconcile", "sync_rows", "roll_back", "restore_fleet", "issue_operator_token"),
-    Role.MONITORING: ("cast_vote",),
-    Role.QA: ("cast_vote", "reconcile"),
+    Role.BACKEND: (
+        "cast_vote",
+        "reconcile",
+        "sync_rows",
+        "roll_back",
+        "restore_fleet",
+        "issue_operator_token",
+        *_CHECKS,
+        "back_up",
+    ),
+    Role.MONITORING: ("cast_vote", *_CHECKS),
+    Role.QA: ("cast_vote", "reconcile", *_CHECKS),
     Role.ON_CALL: (
         "cast_vote",
         "roll_back",
@@ -63,6 +78,8 @@ PERMISSIONS = {
         "rehearse_rollback",
         "stop_session",
         "add_maintenancewindow",
+        *_CHECKS,
+        *_CARE,
     ),
 }
 
@@ -71,9 +88,7 @@ class Command(RunbookCommand):
     help = "Make the groups of the six roles and one login for each, beside a viewer and an administrator."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for role, codenames in PERMISSIONS.items():
-            group, _ = Group.objects.get_or_create(name=role.value)
-            group.permissions.set(Permission.objects.filter(content_type__app_label__in=APPS, codename__in=codenames))
+        make_groups()
         if os.environ.get("DEMO") != "1":
             raise not_done("groups made; logins with known passwords are only for a demo (DEMO=1)")
         for login, role in LOGINS.items():
@@ -98,3 +113,10 @@ class Command(RunbookCommand):
 def password_of(login: str) -> str:
     """The demo password of a login."""
     return f"{login}-demo"
+
+
+def make_groups() -> None:
+    """The groups of the six roles with their permissions."""
+    for role, codenames in PERMISSIONS.items():
+        group, _ = Group.objects.get_or_create(name=role.value)
+        group.permissions.set(Permission.objects.filter(content_type__app_label__in=APPS, codename__in=codenames))
