@@ -5,6 +5,7 @@ from django.urls import path
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import discrepancies, phases, rollback, sync
+from dashboard.migration import backups, checklist, contacts
 
 app_name = "dashboard"
 
@@ -59,5 +60,18 @@ urlpatterns = [
     path("migration/rollback/rehearsals/", rollback.rehearsals, name="guard-rehearsals"),
     path("migration/rollback/restores/", rollback.restores, name="guard-restores"),
     path("migration/rollback/data-corruption/", rollback.corruption_rollbacks, name="guard-corruption"),
+    path("migration/checklist/", checklist.checklist, name="checklist"),
+    path("migration/checklist/points/", checklist.points, name="checklist-points"),
+    path("migration/checklist/runs/", checklist.runs, name="check-runs"),
+    path("migration/checklist/<slug:subject>/signature/", checklist.signatures, name="signature"),
+    path("migration/checklist/<slug:subject>/withdrawal/", checklist.withdrawals, name="withdrawal"),
+    path("migration/backups/", backups.backups, name="backups"),
+    path("migration/backups/rows/", backups.rows, name="backup-rows"),
+    path("migration/backups/make/", backups.make, name="backup-make"),
+    path("migration/backups/<int:number>/verify/", backups.verify, name="backup-verify"),
+    path("migration/contacts/", contacts.contacts, name="contacts"),
+    path("migration/contacts/rows/", contacts.rows, name="contact-rows"),
+    path("migration/contacts/<slug:what>/", contacts.enter, name="contact-enter"),
+    path("migration/contacts/<slug:what>/<int:number>/remove/", contacts.remove, name="contact-remove"),
     path("api-docs/", api_docs, name="api-docs"),
 ]

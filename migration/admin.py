@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from migration import models, voting
+from migration.actors import Actor
+from migration.contacts import changing
 from migration.errors import Refused
 
 
@@ -182,3 +184,73 @@ class RehearsalAdmin(ReadOnly):
 @admin.register(models.Restore)
 class RestoreAdmin(ReadOnly):
     list_display = ["requested_at", "source", "until", "state", "asked_by", "reason"]
+
+
+@admin.register(models.CheckResult)
+class CheckResultAdmin(ReadOnly):
+    list_display = ["name", "verdict", "sentence", "at", "seconds", "asked_by"]
+    list_filter = ["verdict", "name"]
+
+
+@admin.register(models.SignOff)
+class SignOffAdmin(ReadOnly):
+    list_display = ["subject", "role", "person", "comment", "signed_at", "withdrawn_at"]
+    list_filter = ["role"]
+
+
+@admin.register(models.Backup)
+class BackupAdmin(ReadOnly):
+    list_display = ["id", "kind", "state", "reason", "begun_at", "verified_at", "size_bytes", "failure"]
+    list_filter = ["kind", "state"]
+
+
+class Entered(admin.ModelAdmin):
+    """Rows that are changed here as on the page of contacts: by the same use case, with an entry in the audit log."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change contacts."""
+        return bool(request.user.has_perm("migration.change_contacts"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change contacts."""
+        return bool(request.user.has_perm("migration.change_contacts"))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change contacts."""
+        return bool(request.user.has_perm("migration.change_contacts"))
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """By the use case."""
+        changing.put(obj, form.cleaned_data, actor=Actor.of(request.user))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """By the use case."""
+        changing.remove(obj, actor=Actor.of(request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        """Each by the use case."""
+        for row in queryset:
+            changing.remove(row, actor=Actor.of(request.user))
+
+
+@admin.register(models.Contact)
+class ContactAdmin(Entered):
+    list_display = ["name", "duty", "is_backup", "telephone", "email", "login"]
+    list_filter = ["duty", "is_backup"]
+    exclude = ["changed_at"]
+
+
+@admin.register(models.Channel)
+class ChannelAdmin(Entered):
+    list_display = ["purpose", "name", "address"]
+    exclude = ["changed_at"]
+
+
+@admin.register(models.RotaShift)
+class RotaShiftAdmin(Entered):
+    list_display = ["contact", "starts_at", "ends_at"]
+
+
+@admin.register(models.EscalationStep)
+class EscalationStepAdmin(Entered):
+    list_display = ["after_minutes", "duty"]

@@ -21,6 +21,8 @@ from heartbeat.history import figures as history
 from heartbeat.relay import figures as relay
 from heartbeat.watching.figures import figures as liveness_figures
 from migration import guarding, rehearsing, routing, traffic
+from migration import backups, routing, traffic
+from migration.checklist import reading
 from migration.clock import system_clock
 from migration.cohort_split import split_by_cohort
 from migration.drivers.errors import RouteError
@@ -28,6 +30,8 @@ from migration.models import Pulse, Rehearsal, Restore, Rollback, TrafficSample,
 from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
+from migration.models import Backup, Pulse, Rollback, TrafficSample, TrafficShift
+from migration.rules.prechecks import count
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +56,8 @@ class _Figures:
         yield from _guards()
         yield from consistency_figures()
         yield from _way_back()
+        yield from _backups()
+        yield _checks()
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
         yield from teleop_figures(system_clock().now())
@@ -153,6 +159,31 @@ def _way_back() -> Iterator[Metric]:
     for each in split_by_cohort(system_clock().now()):
         cohorts.add_metric([each["cohort"]], each["observed_percent"])
     yield from (automation, age, rehearsals, restores, cohorts)
+
+
+def _backups() -> Iterator[Metric]:
+    made = CounterMetricFamily(
+        "lekiwi_migration_backups", "Backups by what was copied and what became of it", labels=["kind", "state"]
+    )
+    for row in Backup.objects.order_by().values("kind", "state").annotate(count=Count("id")):
+        made.add_metric([row["kind"], row["state"]], row["count"])
+    yield made
+    age = GaugeMetricFamily(
+        "lekiwi_migration_backup_age_seconds", "Age of the newest backup that was restored and compared"
+    )
+    if latest := backups.latest_verified():
+        age.add_metric([], (system_clock().now() - latest.begun_at).total_seconds())
+    yield age
+
+
+def _checks() -> Metric:
+    points = GaugeMetricFamily(
+        "lekiwi_migration_check_points", "Points of the checklist by what they say now", labels=["verdict"]
+    )
+    counted = count([point.judgement for point in reading.points(system_clock().now())])
+    for verdict, number in counted.items():
+        points.add_metric([verdict], number)
+    return points
 
 
 def _history() -> Iterator[Metric]:

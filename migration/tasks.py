@@ -1,16 +1,14 @@
 """Celery tasks: each calls one use case."""
 
-import contextlib
-
 from celery import shared_task
 
 from migration import comparing, pulses, rehearsing, restoring, shifting
 from migration.actors import Actor
-from migration.backups import scheduling
+from migration.backups import archiving, making, scheduling, verifying
 from migration.syncing import runs
 from migration.backups.locking import BackupIsRunning
-from migration.backups.making import back_up as back_up_now
 from migration.checklist import running
+from migration.models import Backup
 
 
 @shared_task(name="migration.apply_shift")
@@ -67,11 +65,17 @@ def back_up_if_due() -> None:
     scheduling.work()
 
 
-@shared_task(name="migration.back_up")
-def back_up(reason: str, actor: str) -> None:
-    """Make the backup that somebody asked for. One that is being made already is the one they get."""
-    with contextlib.suppress(BackupIsRunning):
-        back_up_now(reason, actor=Actor(actor))
+@shared_task(name="migration.back_up", autoretry_for=(BackupIsRunning,), retry_backoff=5, max_retries=20)
+def back_up(kind: str, reason: str, actor: str) -> None:
+    """Make the backup that somebody asked for, after the one that is being made."""
+    make = making.back_up if kind == Backup.Kind.DATABASE else archiving.archive_legacy
+    make(reason, actor=Actor(actor))
+
+
+@shared_task(name="migration.verify_backup", autoretry_for=(BackupIsRunning,), retry_backoff=5, max_retries=20)
+def verify_backup(number: int, actor: str) -> None:
+    """Read a backup back again."""
+    verifying.verify_again(Backup.objects.get(pk=number), actor=Actor(actor))
 
 
 @shared_task(name="migration.run_checks", expires=60)

@@ -1,6 +1,7 @@
 """Builders with sensible defaults; a test names only what it is about."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
@@ -8,7 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from heartbeat.models import Robot
 from heartbeat.rules.identity import bucket_of, key_of
 from migration.management.commands.demo_users import APPS, PERMISSIONS
-from migration.models import PhaseRun, SyncState, TrafficSample
+from migration.models import Backup, PhaseRun, SyncState, TrafficSample
 from migration.models.sync_state import THE_SYNC
 from migration.rules.voting import Role
 from migration.traffic import nothing
@@ -66,3 +67,13 @@ def synced(at: datetime | None = None, **changes: Any) -> SyncState:
     given = {"legacy_read_at": at, "looked_back_at": at, "at": at, **changes}
     state, _ = SyncState.objects.update_or_create(pk=THE_SYNC, defaults=given)
     return state
+
+
+def verified_backup(directory: Path, begun_at: datetime | None = None, **changes: Any) -> Backup:
+    """A backup that was restored and compared; its file is an empty one in `directory`."""
+    at = begun_at or datetime.now(UTC)
+    file = directory / f"database-{at:%Y%m%dT%H%M%S%f}.dump"
+    file.touch()
+    given = {"kind": "database", "state": "verified", "reason": "by hand", "asked_by": "lead", "path": str(file)}
+    given |= {"begun_at": at, "made_at": at, "verified_at": at, "sha256": "0" * 64}
+    return Backup.objects.create(**{**given, **changes})

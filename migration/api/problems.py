@@ -6,6 +6,8 @@ from rest_framework.response import Response
 
 from heartbeat.api.problems import problem, problem_details
 from migration.drivers.errors import RouteError
+from migration.checklist.signing import NotTheirs
+from migration.contacts.changing import BadContact
 from migration.errors import MissingReason, NotAVoter, Refused
 from migration.rules.phases import UnknownPhase
 
@@ -18,7 +20,10 @@ def answer(error: Exception, context: dict[str, Any]) -> Response | None:
         return problem(404, str(error))
     if isinstance(error, RouteError):
         return problem(503, str(error))
-    if isinstance(error, NotAVoter):
+    if isinstance(error, BadContact):
+        wrong = [{"field": name, "reason": " ".join(told)} for name, told in error.fields.items()]
+        return problem(400, str(error), errors=wrong)
+    if isinstance(error, NotAVoter | NotTheirs):
         return problem(403, str(error))
     if isinstance(error, Refused):
         return problem(409, str(error), reasons=error.reasons)

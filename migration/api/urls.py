@@ -3,6 +3,7 @@
 from django.urls import path
 
 from migration.api import discrepancies, guarding, phases, sync, views
+from migration.api import backups, checks, contacts, views
 
 app_name = "migration"
 
@@ -48,4 +49,18 @@ urlpatterns = [
     path("migration/freezes/<int:pk>/lift", phases.FreezeLiftView.as_view(), name="freeze-lift"),
     path("migration/presence", phases.PresenceView.as_view(), name="presence"),
     path("migration/audit", views.AuditView.as_view(), name="audit"),
+    path("migration/checks", checks.ChecksView.as_view(), name="checks"),
+    path("migration/checks/runs", checks.CheckRunsView.as_view(), name="check-runs"),
+    path("migration/checks/<slug:name>", checks.CheckView.as_view(), name="check"),
+    path("migration/checks/<slug:subject>/signature", checks.SignaturesView.as_view(), name="signature"),
+    path("migration/checks/<slug:subject>/signature/withdraw", checks.WithdrawalView.as_view(), name="withdrawal"),
+    path("migration/backups", backups.BackupsView.as_view(), name="backups"),
+    path("migration/backups/<int:pk>", backups.BackupView.as_view(), name="backup"),
+    path("migration/backups/<int:pk>/verify", backups.VerificationsView.as_view(), name="backup-verify"),
+    path("migration/contacts", contacts.ContactsView.as_view(), name="contacts"),
+    path("migration/contacts/<int:pk>", contacts.ContactView.as_view(), name="contact"),
+    path("migration/contacts/channels/<slug:purpose>", contacts.ChannelView.as_view(), name="channel"),
+    path("migration/contacts/rota", contacts.RotaView.as_view(), name="rota"),
+    path("migration/contacts/rota/<int:pk>", contacts.RotaShiftView.as_view(), name="rota-shift"),
+    path("migration/contacts/escalation", contacts.EscalationView.as_view(), name="escalation"),
 ]

@@ -15,8 +15,9 @@ from django.conf import settings
 from migration.actors import Actor
 from migration.backups import files
 from migration.backups.locking import only_one
-from migration.backups.making import begin, finish, keep_record
+from migration.backups.making import begin, finish
 from migration.backups.programs import BackupError
+from migration.backups.recording import keep_record
 from migration.backups.verifying import require_whole
 from migration.clock import system_clock
 from migration.models import Backup

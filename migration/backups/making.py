@@ -7,22 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import structlog
 from django.conf import settings
 
 from heartbeat.history.partitions import LOG, days
-from migration import alerting, audit
 from migration.actors import Actor
 from migration.backups import digests, files, verifying
 from migration.backups.locking import only_one
 from migration.backups.programs import BackupError, conninfo, run
+from migration.backups.recording import keep_record
 from migration.clock import system_clock
-from migration.models import Alert, Backup, PhaseRun
+from migration.models import Backup, PhaseRun
 
-log = structlog.get_logger(__name__)
-
-#: the name of the alert that a failure opens and the next success closes
-ALERT = "backup"
 _LOCK_WAIT_MILLISECONDS = 10_000
 
 
@@ -66,22 +61,6 @@ def finish(backup: Backup) -> None:
     backup.save()
     told = {"sha256": checksum, "begun_at": backup.begun_at.isoformat(), "left_out": backup.left_out}
     files.contents_beside(backup.file).write_text(json.dumps({**told, "contents": backup.contents}, indent=1))
-
-
-def keep_record(backup: Backup, actor: Actor) -> None:
-    """Tell the audit log, the alerts and the log what became of it."""
-    now = system_clock().now()
-    if backup.state == Backup.State.FAILED:
-        sentence = f"backup {backup.pk} of the {backup.get_kind_display()} failed: {backup.failure}"
-        alerting.tell(ALERT, sentence, severity=Alert.Severity.WARNING, at=now)
-        log.error("backup.failed", backup=backup.pk, kind=backup.kind, failure=backup.failure)
-    else:
-        sentence = f"backup {backup.pk} of the {backup.get_kind_display()} was made and read back"
-        alerting.is_over(ALERT, at=now)
-        seconds = (now - backup.begun_at).total_seconds()
-        log.info("backup.verified", backup=backup.pk, kind=backup.kind, bytes=backup.size_bytes, seconds=seconds)
-    detail = {"backup": backup.pk, "why": backup.reason, "sha256": backup.sha256, "left_out": backup.left_out}
-    audit.record(actor, "backup", sentence, at=now, detail=detail)
 
 
 def _dump(connection: psycopg.Connection[Any], backup: Backup) -> None:

@@ -4,10 +4,12 @@ from typing import Any
 
 import psycopg
 
+from migration.actors import Actor
 from migration.backups import digests
 from migration.backups.files import checksum_of
 from migration.backups.locking import only_one, scratch_database
 from migration.backups.programs import BackupError, connected, conninfo, run
+from migration.backups.recording import keep_record
 from migration.clock import system_clock
 from migration.models import Backup
 
@@ -45,7 +47,7 @@ def require_whole(backup: Backup) -> None:
         raise BackupError(f"{backup.path} is not what was written: its checksum differs")
 
 
-def verify_again(backup: Backup) -> Backup:
+def verify_again(backup: Backup, *, actor: Actor) -> Backup:
     """Try a backup once more, as on the day one would need it. Failed if it cannot be restored any more."""
     with only_one() as connection:
         backup.refresh_from_db()
@@ -54,4 +56,5 @@ def verify_again(backup: Backup) -> Backup:
         except (BackupError, OSError, psycopg.Error) as error:
             backup.fail(str(error).strip() or repr(error))
             backup.save()
+    keep_record(backup, actor)
     return backup

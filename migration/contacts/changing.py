@@ -27,18 +27,22 @@ class BadContact(Refused):
 
 def put_contact(fields: Mapping[str, Any], *, actor: Actor, contact: Contact | None = None) -> Contact:
     """Enter somebody, or change `contact`. Raises `BadContact`."""
-    return _put(contact or Contact(), fields, actor)
+    changed: Contact = put(contact or Contact(), fields, actor=actor)
+    return changed
 
 
 def put_channel(fields: Mapping[str, Any], *, actor: Actor) -> Channel:
     """Enter the channel of a purpose, or change it. Raises `BadContact`."""
     known = Channel.objects.filter(purpose=fields.get("purpose")).first()
-    return _put(known or Channel(), fields, actor)
+    changed: Channel = put(known or Channel(), fields, actor=actor)
+    return changed
 
 
 def put_on_rota(contact: Contact, starts_at: datetime, ends_at: datetime, *, actor: Actor) -> RotaShift:
     """Put somebody on call for a time. Raises `BadContact`."""
-    return _put(RotaShift(), {"contact": contact, "starts_at": starts_at, "ends_at": ends_at}, actor)
+    fields = {"contact": contact, "starts_at": starts_at, "ends_at": ends_at}
+    shift: RotaShift = put(RotaShift(), fields, actor=actor)
+    return shift
 
 
 def put_path(steps: Sequence[tuple[int, Duty]], *, actor: Actor) -> list[EscalationStep]:
@@ -55,7 +59,7 @@ def put_path(steps: Sequence[tuple[int, Duty]], *, actor: Actor) -> list[Escalat
     return stored
 
 
-def remove(row: Contact | Channel | RotaShift, *, actor: Actor) -> None:
+def remove(row: Contact | Channel | RotaShift | EscalationStep, *, actor: Actor) -> None:
     """Take a contact (with its rota), a channel or a shift on the rota away."""
     with transaction.atomic():
         sentence, before = f"removed {row}", _plain(row)
@@ -63,9 +67,11 @@ def remove(row: Contact | Channel | RotaShift, *, actor: Actor) -> None:
         _tell(actor, sentence, before, None)
 
 
-def _put(row: Any, fields: Mapping[str, Any], actor: Actor) -> Any:
+def put(row: Any, fields: Mapping[str, Any], *, actor: Actor) -> Any:
+    """Store a contact, channel, shift on the rota or step of the path with these fields. Raises `BadContact`."""
     is_new = row.pk is None
-    before = None if is_new else _plain(row)
+    # a form of the admin has changed the row in memory already
+    before = None if is_new else _plain(type(row).objects.get(pk=row.pk))
     for name, value in fields.items():
         setattr(row, name, value.strip() if isinstance(value, str) else value)
     if hasattr(row, "changed_at"):

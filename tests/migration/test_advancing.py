@@ -5,12 +5,13 @@ import pytest
 from heartbeat.models import Lease
 from migration import advancing, judging, shifting
 from migration.actors import Actor
+from migration.checklist import running
 from migration.clock import system_clock
 from migration.errors import Refused
 from migration.models import Comparison, PhaseRun, Pulse, TrafficShift
 from migration.rules.voting import Role
 from migration.voting import cast
-from tests.builders import person, sample, synced
+from tests.builders import person, sample, synced, verified_backup
 from tests.migration.installation import door, in_phase, installation, supplied  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
@@ -20,7 +21,7 @@ FOUR = (Role.MIGRATION_LEAD, Role.BACKEND, Role.QA, Role.ON_CALL)
 
 
 @pytest.fixture
-def shadow(installation, settings, supplied) -> PhaseRun:
+def shadow(installation, settings, supplied, tmp_path) -> PhaseRun:
     """A stay in the shadow phase whose every gate but the votes passes."""
     settings.MIGRATION_TIME_SCALE = 604_800_000.0  # a week takes a millisecond
     run = in_phase(installation, "shadow")
@@ -29,6 +30,7 @@ def shadow(installation, settings, supplied) -> PhaseRun:
     counts = {"mirror.to_new.primaries": 5_000, "mirror.to_new.copies": 5_000}
     sample(now, new_shadow=(5_000, 0), legacy_owner=(5_000, 0), **counts)
     Comparison.objects.create(at=now, rows=200, seconds=0.1)
+    verified_backup(tmp_path)
     all_guards_alive(now)
     return run
 
@@ -128,11 +130,12 @@ def test_a_gate_that_changes_its_verdict_leaves_both_in_the_history(shadow):
 def test_in_preparation_the_checklist_finds_what_does_not_answer(installation, settings):
     run = in_phase(installation, "preparation")
     settings.LEGACY_URL = "http://127.0.0.1:1"
+    running.run(["legacy"], actor=LEAD)
 
     checklist = next(judged for judged in judging.judge(run, system_clock()) if judged.gate == "checklist")
 
     assert not checklist.opens
-    assert "Legacy: http://127.0.0.1:1/health" in checklist.sentence
+    assert "Legacy is reachable: http://127.0.0.1:1/health" in checklist.sentence
 
 
 def test_a_shift_that_nobody_takes_expires_and_says_so(shadow):

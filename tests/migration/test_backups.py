@@ -13,7 +13,7 @@ from migration.backups import locking, making, scheduling, verifying
 from migration.backups.programs import BackupError, connected, conninfo
 from migration.models import Alert, AuditEntry, Backup
 from migration.rules.sequential import Verdict
-from tests.builders import phase_run
+from tests.builders import phase_run, verified_backup
 
 pytestmark = pytest.mark.django_db
 
@@ -94,7 +94,7 @@ def _a_row_that_is_not_as_it_was_is_found(things, backup):
     saved = backup.contents["tables"]["things"]
     backup.contents["tables"]["things"] = {"rows": 3, "digest": "0"}
     backup.save()
-    assert verifying.verify_again(backup).failure == (
+    assert verifying.verify_again(backup, actor=LEAD).failure == (
         "restored, but not the same: things has other rows, as many as before (3)"
     )
     Backup.objects.filter(pk=backup.pk).update(state="made", failure="")
@@ -108,7 +108,7 @@ def _a_file_that_was_touched_is_no_backup(backup):
         file.seek(-1, os.SEEK_END)
         file.write(b"?")
 
-    assert verifying.verify_again(backup).failure.endswith("is not what was written: its checksum differs")
+    assert verifying.verify_again(backup, actor=LEAD).failure.endswith("is not what was written: its checksum differs")
     assert backups.latest_verified() != backup
 
 
@@ -156,43 +156,37 @@ def test_a_restore_ends_the_backup_that_stands_in_its_way():
             dumping.execute("SELECT 1")
 
 
-def backup(begun_at, state="verified", kind="database", tmp=None, **more):
-    times = {"made_at": begun_at, "verified_at": begun_at, "sha256": "x", "failure": "broken"}
-    path = str(tmp / f"{begun_at:%Y%m%dT%H%M%S%f}.dump") if tmp else ""
-    if tmp:
-        (tmp / path).touch()
-    return Backup.objects.create(
-        kind=kind, state=state, reason="test", asked_by="test", begun_at=begun_at, path=path, **{**times, **more}
-    )
+def backup(begun_at, directory, state="verified"):
+    return verified_backup(directory, begun_at, state=state, failure="broken" if state == "failed" else "")
 
 
-def test_a_backup_is_due_before_a_phase_is_left_and_every_few_hours(settings):
+def test_a_backup_is_due_before_a_phase_is_left_and_every_few_hours(settings, tmp_path):
     settings.BACKUP_EVERY_HOURS = 6
     now = datetime.now(UTC)
 
     assert scheduling.due(now) == "every 6 h"
     run = phase_run("canary_10", started_at=now - timedelta(hours=1))
     assert scheduling.due(now) == "before leaving Canary 10 %"
-    backup(now - timedelta(hours=2))
+    backup(now - timedelta(hours=2), tmp_path)
     assert scheduling.due(now) == "before leaving Canary 10 %"
-    backup(run.started_at + timedelta(minutes=1), state="failed")
+    backup(run.started_at + timedelta(minutes=1), tmp_path, "failed")
     assert scheduling.due(now) == "before leaving Canary 10 %"
-    backup(run.started_at + timedelta(minutes=2))
+    backup(run.started_at + timedelta(minutes=2), tmp_path)
     assert scheduling.due(now) == ""
     assert scheduling.due(now + timedelta(hours=5.5)) == "every 6 h"
-    backup(now, state="failed")
+    backup(now, tmp_path, "failed")
     assert scheduling.due(now + timedelta(minutes=1)) == "", "one that failed just now is not tried again at once"
 
 
 def test_a_phase_is_left_only_with_a_verified_backup_of_it(tmp_path):
     now = datetime.now(UTC)
     run = phase_run("canary_10", started_at=now - timedelta(days=3))
-    backup(now - timedelta(days=4), tmp=tmp_path)
+    backup(now - timedelta(days=4), tmp_path)
 
     assert backups.before_leaving(run, now).verdict is Verdict.INCONCLUSIVE
-    backup(now - timedelta(days=2), tmp=tmp_path)
+    backup(now - timedelta(days=2), tmp_path)
     assert backups.before_leaving(run, now).sentence.endswith("is older than 24 h")
-    backup(now - timedelta(hours=2), tmp=tmp_path)
+    backup(now - timedelta(hours=2), tmp_path)
     assert backups.before_leaving(run, now).verdict is Verdict.PASS
     backups.latest_verified().file.unlink()
     assert backups.before_leaving(run, now).verdict is Verdict.INCONCLUSIVE, "a file that is gone is no backup"

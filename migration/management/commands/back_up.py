@@ -32,7 +32,7 @@ class Command(RunbookCommand):
                 found = Backup.objects.filter(pk=verify, kind=Backup.Kind.DATABASE).first()
                 if found is None:
                     raise wrong(f"there is no backup {verify} of the database")
-                backup = verifying.verify_again(found)
+                backup = verifying.verify_again(found, actor=Actor.on_this_host())
             elif legacy:
                 backup = archive_legacy(reason, actor=Actor.on_this_host())
             else:

@@ -1,0 +1,128 @@
+"""Contacts: whom to call, where to talk, who is on call, who is asked next."""
+
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from dashboard.access import needs, signed_in
+from dashboard.migration.framing import done, framed, refused
+from migration import contacts as known
+from migration.actors import Actor
+from migration.clock import system_clock
+from migration.contacts import changing
+from migration.errors import Refused
+from migration.models import Channel, Contact, RotaShift
+from migration.rules.contacts import Duty, Purpose
+
+PAGE, REGION = "dashboard/migration/contacts.html", "dashboard/migration/_contacts.html"
+
+
+class ContactForm(forms.ModelForm):
+    """Somebody in a duty."""
+
+    class Meta:
+        model = Contact
+        fields = ["duty", "is_backup", "name", "telephone", "email", "login", "note"]
+
+
+class ChannelForm(forms.ModelForm):
+    """A channel's purpose, name and address; whether there is one already does not matter."""
+
+    class Meta:
+        model = Channel
+        fields = ["purpose", "name", "address"]
+
+    def validate_unique(self) -> None:
+        """The same purpose again changes its channel."""
+
+
+class RotaForm(forms.ModelForm):
+    """Who, from when, until when; UTC."""
+
+    class Meta:
+        model = RotaShift
+        fields = ["contact", "starts_at", "ends_at"]
+
+
+@require_GET
+@never_cache
+@signed_in
+def contacts(request: HttpRequest) -> HttpResponse:
+    """The whole page."""
+    return framed(request, PAGE, "contacts", _context(request))
+
+
+@require_GET
+@never_cache
+@signed_in
+def rows(request: HttpRequest) -> HttpResponse:
+    """The lists as they are now."""
+    return render(request, REGION, _context(request))
+
+
+@require_POST
+@needs("change_contacts")
+def enter(request: HttpRequest, what: str) -> HttpResponse:
+    """Enter a contact, a channel or a place on the rota."""
+    form_class = {"contact": ContactForm, "channel": ChannelForm, "rota": RotaForm}.get(what)
+    if form_class is None:
+        raise Http404(f"nothing is entered as {what}")
+    form = form_class(request.POST)
+    if not form.is_valid():
+        told = [f"{name}: {' '.join(reasons)}" for name, reasons in form.errors.items()]
+        return refused(request, REGION, _context(request), what, " ".join(told).replace("__all__: ", ""))
+    actor, given = Actor.of(request.user), form.cleaned_data
+    try:
+        if what == "contact":
+            row: Any = changing.put_contact(given, actor=actor)
+        elif what == "channel":
+            row = changing.put_channel(given, actor=actor)
+        else:
+            row = changing.put_on_rota(given["contact"], given["starts_at"], given["ends_at"], actor=actor)
+    except Refused as error:
+        return refused(request, REGION, _context(request), what, str(error))
+    return done(request, REGION, _context(request), f"Entered: {row}.")
+
+
+@require_POST
+@needs("change_contacts")
+def remove(request: HttpRequest, what: str, number: int) -> HttpResponse:
+    """Take a contact, a channel or a place on the rota away."""
+    model = {"contact": Contact, "channel": Channel, "rota": RotaShift}.get(what)
+    if model is None:
+        raise Http404(f"nothing is removed as {what}")
+    row: Any = get_object_or_404(model, pk=number)
+    said = str(row)
+    changing.remove(row, actor=Actor.of(request.user))
+    return done(request, REGION, _context(request), f"Removed: {said}.")
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    now = system_clock().now()
+    people = list(Contact.objects.select_related("login"))
+    channels = {channel.purpose: channel for channel in Channel.objects.all()}
+    return {
+        "now": now,
+        "watching": known.on_call(now),
+        "missing": known.missing(now),
+        "duties": [
+            {"value": duty.value, "words": duty.words, "people": [one for one in people if one.duty == duty.value]}
+            for duty in Duty
+        ],
+        "people": people,
+        "purposes": [
+            {"value": purpose.value, "words": purpose.words, "channel": channels.get(purpose.value)}
+            for purpose in Purpose
+        ],
+        "path": [
+            {"minutes": int(step.after.total_seconds() // 60), "duty": step.duty.words, "people": step.people}
+            for step in known.escalation_path(now)
+        ],
+        "rota": RotaShift.objects.filter(ends_at__gt=now).select_related("contact")[:20],
+        "logins": Contact._meta.get_field("login").related_model.objects.filter(is_active=True).order_by("username"),
+        "may_change": request.user.has_perm("migration.change_contacts"),
+    }

@@ -1,0 +1,215 @@
+"""Contacts, channels, the rota and the escalation path in the REST API."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework import status as http
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from heartbeat.api.queries import Query
+from heartbeat.api.serializers import Text
+from migration import contacts
+from migration.actors import Actor
+from migration.api.permissions import may
+from migration.clock import system_clock
+from migration.contacts import changing
+from migration.models import Channel, Contact, RotaShift
+from migration.rules.contacts import Duty, Purpose
+
+DUTIES = [(duty.value, duty.words) for duty in Duty]
+
+
+class ContactSerializer(serializers.ModelSerializer):
+    """One person or desk in one duty; reachable by telephone or e-mail."""
+
+    duty = serializers.ChoiceField(DUTIES)
+    name = Text(max_length=150)
+    telephone = Text(max_length=64, required=False, allow_blank=True)
+    note = Text(max_length=500, required=False, allow_blank=True)
+    login = serializers.SlugRelatedField("username", read_only=True)
+
+    class Meta:
+        model = Contact
+        fields = ["id", "duty", "is_backup", "name", "login", "telephone", "email", "note", "changed_at"]
+        read_only_fields = ["id", "changed_at"]
+
+
+class ChannelSerializer(serializers.ModelSerializer):
+    """Where to talk for one purpose."""
+
+    name = Text(max_length=150)
+    address = Text(max_length=500)
+
+    class Meta:
+        model = Channel
+        fields = ["purpose", "name", "address", "changed_at"]
+        read_only_fields = ["purpose", "changed_at"]
+
+
+class RotaSerializer(serializers.ModelSerializer):
+    """Who is on call from when to when, UTC."""
+
+    name = serializers.CharField(source="contact.name", read_only=True)
+
+    class Meta:
+        model = RotaShift
+        fields = ["id", "contact", "name", "starts_at", "ends_at"]
+
+
+class StepSerializer(serializers.Serializer):
+    """Who is told when nobody acknowledged for so long; real minutes."""
+
+    after_minutes = serializers.IntegerField(min_value=1, max_value=1440)
+    duty = serializers.ChoiceField(DUTIES)
+
+
+class PathRequest(serializers.Serializer):
+    """The whole escalation path."""
+
+    steps = StepSerializer(many=True, allow_empty=False, max_length=20)
+
+
+class WalkedSerializer(StepSerializer):
+    """A step of the path with who is reached by it now."""
+
+    people = serializers.ListField(child=serializers.CharField())
+
+
+class ContactsSerializer(serializers.Serializer):
+    """Everything that an emergency asks for."""
+
+    on_call = ContactSerializer(allow_null=True)
+    contacts = ContactSerializer(many=True)
+    channels = ChannelSerializer(many=True)
+    rota = RotaSerializer(many=True)
+    escalation = WalkedSerializer(many=True)
+    missing = serializers.ListField(child=serializers.CharField(), help_text="What keeps this from being complete")
+
+
+class ContactsView(APIView):
+    """Whom to call and where to talk."""
+
+    def get_permissions(self) -> list[Any]:
+        """Everybody who is logged in reads; changing has a permission of its own."""
+        return [may("change_contacts")()] if self.request.method == "POST" else super().get_permissions()
+
+    @extend_schema(responses=ContactsSerializer)
+    def get(self, request: Request) -> Response:
+        """Answer all contacts, who is on call now, and what is missing."""
+        Query().parsed(request.query_params)
+        return Response(ContactsSerializer(everything()).data)
+
+    @extend_schema(request=ContactSerializer, responses={201: ContactSerializer})
+    def post(self, request: Request) -> Response:
+        """Enter somebody."""
+        fields = _parsed(ContactSerializer, request)
+        made = changing.put_contact(fields, actor=Actor.of(request.user))
+        return Response(ContactSerializer(made).data, status=http.HTTP_201_CREATED)
+
+
+class ContactView(APIView):
+    """One contact."""
+
+    permission_classes = [may("change_contacts")]
+
+    @extend_schema(request=ContactSerializer, responses=ContactSerializer)
+    def put(self, request: Request, pk: int) -> Response:
+        """Change it."""
+        contact = get_object_or_404(Contact, pk=pk)
+        fields = _parsed(ContactSerializer, request)
+        return Response(
+            ContactSerializer(changing.put_contact(fields, actor=Actor.of(request.user), contact=contact)).data
+        )
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Take it away, with its place on the rota."""
+        changing.remove(get_object_or_404(Contact, pk=pk), actor=Actor.of(request.user))
+        return Response(status=http.HTTP_204_NO_CONTENT)
+
+
+class ChannelView(APIView):
+    """The channel of one purpose."""
+
+    permission_classes = [may("change_contacts")]
+
+    @extend_schema(request=ChannelSerializer, responses=ChannelSerializer)
+    def put(self, request: Request, purpose: str) -> Response:
+        """Enter or change it."""
+        fields = _parsed(ChannelSerializer, request)
+        if purpose not in set(Purpose):
+            raise NotFound(f"there is no channel for {purpose}; there are {chr(44).join(Purpose)}")
+        channel = changing.put_channel({**fields, "purpose": purpose}, actor=Actor.of(request.user))
+        return Response(ChannelSerializer(channel).data)
+
+
+class RotaView(APIView):
+    """Who is on call when."""
+
+    permission_classes = [may("change_contacts")]
+
+    @extend_schema(request=RotaSerializer, responses={201: RotaSerializer})
+    def post(self, request: Request) -> Response:
+        """Put somebody on the rota."""
+        given = _parsed(RotaSerializer, request)
+        shift = changing.put_on_rota(
+            given["contact"], given["starts_at"], given["ends_at"], actor=Actor.of(request.user)
+        )
+        return Response(RotaSerializer(shift).data, status=http.HTTP_201_CREATED)
+
+
+class RotaShiftView(APIView):
+    """One place on the rota."""
+
+    permission_classes = [may("change_contacts")]
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, pk: int) -> Response:
+        """Take it away."""
+        changing.remove(get_object_or_404(RotaShift, pk=pk), actor=Actor.of(request.user))
+        return Response(status=http.HTTP_204_NO_CONTENT)
+
+
+class EscalationView(APIView):
+    """Who is told when nobody acknowledges."""
+
+    permission_classes = [may("change_contacts")]
+
+    @extend_schema(request=PathRequest, responses=WalkedSerializer(many=True))
+    def put(self, request: Request) -> Response:
+        """Replace the path."""
+        given = _parsed(PathRequest, request)
+        steps = [(step["after_minutes"], Duty(step["duty"])) for step in given["steps"]]
+        changing.put_path(steps, actor=Actor.of(request.user))
+        return Response(everything()["escalation"])
+
+
+def everything() -> dict[str, Any]:
+    """The contacts as they are now."""
+    now = system_clock().now()
+    return {
+        "on_call": contacts.on_call(now),
+        "contacts": Contact.objects.select_related("login"),
+        "channels": Channel.objects.all(),
+        "rota": RotaShift.objects.filter(ends_at__gt=now).select_related("contact"),
+        "escalation": [
+            {
+                "after_minutes": int(step.after.total_seconds() // 60),
+                "duty": step.duty.value,
+                "people": [person.name for person in step.people],
+            }
+            for step in contacts.escalation_path(now)
+        ],
+        "missing": contacts.missing(now),
+    }
+
+
+def _parsed(serializer: Any, request: Request) -> dict[str, Any]:
+    parsed = serializer(data=request.data)
+    parsed.is_valid(raise_exception=True)
+    return dict(parsed.validated_data)
