@@ -24,31 +24,52 @@ from migration.rules.contacts import Duty, Purpose
 DUTIES = [(duty.value, duty.words) for duty in Duty]
 
 
-class ContactSerializer(serializers.ModelSerializer):
+class ContactRequest(serializers.ModelSerializer):
     """One person or desk in one duty; reachable by telephone or e-mail."""
 
     duty = serializers.ChoiceField(DUTIES)
     name = Text(max_length=150)
     telephone = Text(max_length=64, required=False, allow_blank=True)
     note = Text(max_length=500, required=False, allow_blank=True)
-    login = serializers.SlugRelatedField("username", read_only=True)
+
+    class Meta:
+        model = Contact
+        fields = ["duty", "is_backup", "name", "telephone", "email", "note"]
+        # the use case refuses the same name twice in one duty, and says so in a sentence
+        validators: list[Any] = []
+
+
+class ContactSerializer(serializers.ModelSerializer):
+    """One person or desk in one duty; `login` is their name here, if they have one."""
+
+    login = serializers.CharField(source="login.username", read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = Contact
         fields = ["id", "duty", "is_backup", "name", "login", "telephone", "email", "note", "changed_at"]
-        read_only_fields = ["id", "changed_at"]
+
+
+class ChannelRequest(serializers.Serializer):
+    """Where to talk: a web address, a number to dial, a room."""
+
+    name = Text(max_length=150)
+    address = Text(max_length=500)
 
 
 class ChannelSerializer(serializers.ModelSerializer):
     """Where to talk for one purpose."""
 
-    name = Text(max_length=150)
-    address = Text(max_length=500)
-
     class Meta:
         model = Channel
         fields = ["purpose", "name", "address", "changed_at"]
-        read_only_fields = ["purpose", "changed_at"]
+
+
+class RotaRequest(serializers.ModelSerializer):
+    """Who is on call from when to when, UTC."""
+
+    class Meta:
+        model = RotaShift
+        fields = ["contact", "starts_at", "ends_at"]
 
 
 class RotaSerializer(serializers.ModelSerializer):
@@ -104,10 +125,10 @@ class ContactsView(APIView):
         Query().parsed(request.query_params)
         return Response(ContactsSerializer(everything()).data)
 
-    @extend_schema(request=ContactSerializer, responses={201: ContactSerializer})
+    @extend_schema(request=ContactRequest, responses={201: ContactSerializer})
     def post(self, request: Request) -> Response:
         """Enter somebody."""
-        fields = _parsed(ContactSerializer, request)
+        fields = _parsed(ContactRequest, request)
         made = changing.put_contact(fields, actor=Actor.of(request.user))
         return Response(ContactSerializer(made).data, status=http.HTTP_201_CREATED)
 
@@ -117,11 +138,11 @@ class ContactView(APIView):
 
     permission_classes = [may("change_contacts")]
 
-    @extend_schema(request=ContactSerializer, responses=ContactSerializer)
+    @extend_schema(request=ContactRequest, responses=ContactSerializer)
     def put(self, request: Request, pk: int) -> Response:
         """Change it."""
         contact = get_object_or_404(Contact, pk=pk)
-        fields = _parsed(ContactSerializer, request)
+        fields = _parsed(ContactRequest, request)
         return Response(
             ContactSerializer(changing.put_contact(fields, actor=Actor.of(request.user), contact=contact)).data
         )
@@ -138,10 +159,10 @@ class ChannelView(APIView):
 
     permission_classes = [may("change_contacts")]
 
-    @extend_schema(request=ChannelSerializer, responses=ChannelSerializer)
+    @extend_schema(request=ChannelRequest, responses=ChannelSerializer)
     def put(self, request: Request, purpose: str) -> Response:
         """Enter or change it."""
-        fields = _parsed(ChannelSerializer, request)
+        fields = _parsed(ChannelRequest, request)
         if purpose not in set(Purpose):
             raise NotFound(f"there is no channel for {purpose}; there are {chr(44).join(Purpose)}")
         channel = changing.put_channel({**fields, "purpose": purpose}, actor=Actor.of(request.user))
@@ -153,10 +174,10 @@ class RotaView(APIView):
 
     permission_classes = [may("change_contacts")]
 
-    @extend_schema(request=RotaSerializer, responses={201: RotaSerializer})
+    @extend_schema(request=RotaRequest, responses={201: RotaSerializer})
     def post(self, request: Request) -> Response:
         """Put somebody on the rota."""
-        given = _parsed(RotaSerializer, request)
+        given = _parsed(RotaRequest, request)
         shift = changing.put_on_rota(
             given["contact"], given["starts_at"], given["ends_at"], actor=Actor.of(request.user)
         )

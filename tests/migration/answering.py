@@ -12,7 +12,7 @@ Answers = Mapping[str, tuple[int, Any]]
 
 @contextmanager
 def answering(told: Answers, headers: Mapping[str, str] = {}) -> Iterator[str]:
-    """Answer GET by path (without the query): (status, body as JSON or bytes, or what makes it), else 404; yields the URL."""
+    """Answer GET by path without query: (status, body as JSON or bytes, or what makes it), else 404; yields the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
