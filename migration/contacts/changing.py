@@ -86,19 +86,19 @@ def put(row: Any, fields: Mapping[str, Any], *, actor: Actor) -> Any:
     return row
 
 
+#: which field a broken constraint is about: Django names none
+_FIELDS = {
+    "give a telephone number or an e-mail address": "telephone",
+    "the end must be later than the start": "ends_at",
+    "this name is in this duty already": "name",
+}
+
+
 def _said(error: ValidationError) -> dict[str, list[str]]:
-    """Django names a broken constraint and not its fields; operators read what to do."""
-    words = {
-        "a_contact_can_be_reached": ("telephone", "give a telephone number or an e-mail address"),
-        "a_shift_on_the_rota_ends_after_it_starts": ("ends_at", "must be later than the start"),
-        "one_contact_per_duty_and_name": ("name", "is in this duty already"),
-    }
     told: dict[str, list[str]] = {}
     for name, reasons in error.message_dict.items():
         for reason in reasons:
-            known = next((said for key, said in words.items() if key in reason), None)
-            field, sentence = known or (name, reason)
-            told.setdefault(field, []).append(sentence)
+            told.setdefault(_FIELDS.get(reason, name), []).append(reason)
     return told
 
 

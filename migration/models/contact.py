@@ -25,9 +25,15 @@ class Contact(models.Model):
         ordering = ["duty", "is_backup", "name"]
         permissions = [("change_contacts", "May change contacts, channels, the rota and the escalation path")]
         constraints = [
-            models.UniqueConstraint(fields=["duty", "name"], name="one_contact_per_duty_and_name"),
+            models.UniqueConstraint(
+                fields=["duty", "name"],
+                name="one_contact_per_duty_and_name",
+                violation_error_message="this name is in this duty already",
+            ),
             models.CheckConstraint(
-                condition=~models.Q(telephone="") | ~models.Q(email=""), name="a_contact_can_be_reached"
+                condition=~models.Q(telephone="") | ~models.Q(email=""),
+                name="a_contact_can_be_reached",
+                violation_error_message="give a telephone number or an e-mail address",
             ),
         ]
 
@@ -64,7 +70,9 @@ class RotaShift(models.Model):
         ordering = ["starts_at"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(ends_at__gt=models.F("starts_at")), name="a_shift_on_the_rota_ends_after_it_starts"
+                condition=models.Q(ends_at__gt=models.F("starts_at")),
+                name="a_shift_on_the_rota_ends_after_it_starts",
+                violation_error_message="the end must be later than the start",
             )
         ]
 

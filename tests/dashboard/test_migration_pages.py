@@ -1,4 +1,4 @@
-"""The pages of the checklist, backups and contacts: who sees what, what a form does, what is refused where it was typed."""
+"""The pages of the checklist, backups and contacts: who sees what, what a form does, what is refused."""
 
 import re
 

@@ -62,7 +62,7 @@ def test_what_cannot_be_is_refused_by_field_and_every_change_is_on_record():
     ada = contact()
     with pytest.raises(changing.BadContact) as refused:
         changing.put_on_rota(ada, now, now, actor=LEAD)
-    assert refused.value.fields == {"ends_at": ["must be later than the start"]}
+    assert refused.value.fields == {"ends_at": ["the end must be later than the start"]}
 
     changing.put_contact({"telephone": "+00 2"}, actor=LEAD, contact=ada)
     changing.remove(ada, actor=LEAD)
