@@ -1,6 +1,5 @@
 """Legacy's last state in one file: every read that changes nothing, and proof that the file can be read back."""
 
-import gzip
 import hashlib
 import io
 import json
@@ -14,20 +13,19 @@ from django.conf import settings
 
 from migration.actors import Actor
 from migration.backups import files
+from migration.backups.archive import DEPLOYMENTS, HEALTH, INDEX, ROBOTS, prove
 from migration.backups.locking import only_one
 from migration.backups.making import begin, finish
 from migration.backups.programs import BackupError
 from migration.backups.recording import keep_record
-from migration.backups.verifying import require_whole
-from migration.clock import system_clock
 from migration.models import Backup
 
 #: both contracts' reads without effects; `check-update` stamps `last_seen` and the teleoperation status opens SSH
 READS = (
-    "/health",
+    HEALTH,
     "/api/info",
-    "/api/robots",
-    "/api/deployments?limit=1000000",
+    ROBOTS,
+    DEPLOYMENTS,
     "/api/fleet",
     "/api/discovery/status",
     "/robots",
@@ -35,8 +33,7 @@ READS = (
     "/deployments",
 )
 #: what an installation of the first contract must answer, or nothing was archived
-NEEDED = ("/health", "/api/robots", "/api/deployments?limit=1000000")
-INDEX = "index.json"
+NEEDED = (HEALTH, ROBOTS, DEPLOYMENTS)
 
 
 def archive_legacy(reason: str, *, actor: Actor) -> Backup:
@@ -50,10 +47,8 @@ def archive_legacy(reason: str, *, actor: Actor) -> Backup:
             backup.contents = _write(backup)
             backup.save()
             finish(backup)
-            read_back(backup)
-            backup.verify(system_clock().now())
-            backup.save()
-        except (BackupError, OSError, httpx.HTTPError, tarfile.TarError, ValueError, KeyError) as error:
+            prove(backup)
+        except (BackupError, OSError, httpx.HTTPError, ValueError, KeyError) as error:
             backup.fail(str(error).strip() or repr(error))
             backup.save()
     keep_record(backup, actor)
@@ -64,7 +59,7 @@ def _write(backup: Backup) -> dict[str, Any]:
     index: dict[str, Any] = {}
     with (
         httpx.Client(base_url=settings.LEGACY_URL, timeout=30.0) as legacy,
-        tarfile.open(files.unfinished(backup.file), "w:gz", compresslevel=6) as archive,
+        tarfile.open(files.unfinished(backup.file), "w:gz") as archive,
     ):
         for number, (call, answer) in enumerate(_answers(legacy)):
             name = f"answers/{number:05d}"
@@ -102,41 +97,3 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes, at: datetime) -> N
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.mode = len(content), int(at.timestamp()), 0o600
     archive.addfile(member, io.BytesIO(content))
-
-
-def read_back(backup: Backup) -> dict[str, bytes]:
-    """Every archived answer by its call. Raises BackupError unless each is what was written and all fits together."""
-    require_whole(backup)
-    answers: dict[str, bytes] = {}
-    try:
-        with tarfile.open(backup.file, "r:gz") as archive:
-            index = json.loads(_member(archive, INDEX))
-            for call, told in index.items():
-                answers[call] = _member(archive, told["file"])
-                if hashlib.sha256(answers[call]).hexdigest() != told["sha256"]:
-                    raise BackupError(f"the answer to {call} is not what was archived")
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise BackupError(f"{backup.path} cannot be unpacked: {error}") from error
-    if set(index) != set(backup.contents):
-        raise BackupError("the archive holds other calls than were made")
-    _require_sense(index, answers)
-    return answers
-
-
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    opened = archive.extractfile(name)
-    if opened is None:
-        raise BackupError(f"the archive has no {name}")
-    return opened.read()
-
-
-def _require_sense(index: dict[str, Any], answers: dict[str, bytes]) -> None:
-    """The answers must be what they say: as many robots as legacy counts, packages as their deployments announce."""
-    robots, health = json.loads(answers["/api/robots"]), json.loads(answers["/health"])
-    if len(robots) < health["robots"]:
-        raise BackupError(f"{len(robots):,} robots archived, legacy counted {health['robots']:,}")
-    for deployment in json.loads(answers["/api/deployments?limit=1000000"]):
-        call = f"/api/download/{deployment['id']}"
-        announced = deployment.get("checksum")
-        if index[call]["status"] == httpx.codes.OK and announced not in (None, "", index[call]["sha256"]):
-            raise BackupError(f"the package of {deployment['id']} is not the one that its checksum announces")

@@ -7,7 +7,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from migration.backups import digests, verifying
+from migration.backups import archive, digests, verifying
 from migration.backups.locking import only_one, scratch_database
 from migration.backups.programs import BackupError, connected, conninfo, run
 from migration.models import Backup
@@ -32,7 +32,7 @@ def restore_tables(backup: Backup, tables: Collection[str], schema: str) -> dict
     keys to tables that are not restored are left away. Raises BackupError; `BackupIsRunning` while another backup is
     made (`give_way` ends it).
     """
-    verifying.require_whole(backup)
+    archive.require_whole(backup)
     with only_one() as connection:
         if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone():
             raise BackupError(f"there is a schema {schema} already")

@@ -5,8 +5,7 @@ from typing import Any
 import psycopg
 
 from migration.actors import Actor
-from migration.backups import digests
-from migration.backups.files import checksum_of
+from migration.backups import archive, digests
 from migration.backups.locking import only_one, scratch_database
 from migration.backups.programs import BackupError, connected, conninfo, run
 from migration.backups.recording import keep_record
@@ -16,7 +15,7 @@ from migration.models import Backup
 
 def restore_and_compare(connection: psycopg.Connection[Any], backup: Backup) -> None:
     """Prove a dump and mark it verified. Raises BackupError with what is not as it was."""
-    require_whole(backup)
+    archive.require_whole(backup)
     with scratch_database(connection, backup.pk) as name:
         restore_into(name, backup)
         with connected(name) as scratch:
@@ -39,20 +38,15 @@ def restore_into(name: str, backup: Backup, *arguments: str) -> None:
     run("pg_restore", [*options, *arguments, str(backup.file)])
 
 
-def require_whole(backup: Backup) -> None:
-    """Raise BackupError unless the file is there, byte for byte."""
-    if not backup.file.is_file():
-        raise BackupError(f"{backup.path} is not there")
-    if checksum_of(backup.file) != backup.sha256:
-        raise BackupError(f"{backup.path} is not what was written: its checksum differs")
-
-
 def verify_again(backup: Backup, *, actor: Actor) -> Backup:
     """Try a backup once more, as on the day one would need it. Failed if it cannot be restored any more."""
     with only_one() as connection:
         backup.refresh_from_db()
         try:
-            restore_and_compare(connection, backup)
+            if backup.kind == Backup.Kind.LEGACY:
+                archive.prove(backup)
+            else:
+                restore_and_compare(connection, backup)
         except (BackupError, OSError, psycopg.Error) as error:
             backup.fail(str(error).strip() or repr(error))
             backup.save()

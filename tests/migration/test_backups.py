@@ -1,5 +1,6 @@
 """Backups that were tried, on the real server: dumped, restored beside it, compared."""
 
+import hashlib
 import os
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -7,13 +8,16 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from heartbeat.history import partitions
 from migration import backups
 from migration.actors import Actor
-from migration.backups import locking, making, scheduling, verifying
+from migration.backups import archiving, locking, making, scheduling, verifying
+from migration.backups.archive import read_back
 from migration.backups.programs import BackupError, connected, conninfo
 from migration.models import Alert, AuditEntry, Backup
 from migration.rules.sequential import Verdict
 from tests.builders import phase_run, verified_backup
+from tests.migration.answering import answering
 
 pytestmark = pytest.mark.django_db
 
@@ -199,3 +203,56 @@ def test_in_the_last_phase_legacy_is_archived():
     phase_run("decommission", started_at=now)
 
     assert scheduling.archive_due(now) == "before legacy is switched off in Decommission"
+
+
+HEALTH = {"status": "healthy", "robots": 2, "deployments": 1}
+PACKAGE = b"a package"
+DEPLOYMENT = {"id": "dep_1", "checksum": hashlib.sha256(PACKAGE).hexdigest()}
+LEGACY = {
+    "/health": (200, HEALTH),
+    "/api/robots": (200, [{"robot_id": "Lekiwi_1"}, {"robot_id": "Lekiwi_2"}]),
+    "/api/deployments": (200, [DEPLOYMENT]),
+    "/api/download/dep_1": (200, PACKAGE),
+}
+
+
+def test_legacys_last_state_is_archived_and_read_back(settings):
+    with answering(LEGACY) as settings.LEGACY_URL:
+        archive = archiving.archive_legacy("before it is switched off", actor=LEAD)
+
+    assert (archive.state, archive.failure) == ("verified", "")
+    answers = read_back(archive)
+    assert answers["/api/download/dep_1"] == PACKAGE
+    assert archive.contents["/robots"]["status"] == 404, "what an installation does not have is archived as such"
+    assert not any("check-update" in call or "teleoperation" in call for call in answers)
+    assert backups.legacy_archive() == archive
+    assert backups.legacy_archive(since=archive.begun_at + timedelta(seconds=1)) is None
+
+    archive.file.write_bytes(archive.file.read_bytes()[:-20])
+    assert verifying.verify_again(archive, actor=LEAD).state == "failed"
+    assert backups.legacy_archive() is None
+
+
+@pytest.mark.parametrize(
+    ("told", "failure"),
+    [
+        ({"/health": (500, {})}, "legacy answered 500 to /health"),
+        ({"/api/robots": (404, {})}, "legacy answered 404 to /api/robots"),
+        ({"/health": (200, {**HEALTH, "robots": 3})}, "2 robots archived, legacy counted 3"),
+        ({"/api/download/dep_1": (200, b"another")}, "the package of dep_1 is not the one that its checksum announces"),
+    ],
+)
+def test_an_archive_that_is_not_whole_fails_with_the_reason(settings, told, failure):
+    with answering({**LEGACY, **told}) as settings.LEGACY_URL:
+        archive = archiving.archive_legacy("by hand", actor=LEAD)
+
+    assert (archive.state, archive.failure) == ("failed", failure)
+
+
+def test_old_days_of_raw_heartbeats_are_left_out_by_a_setting(settings):
+    with connected() as connection:
+        assert making.old_days(connection, datetime.now(UTC)) == []
+        settings.BACKUP_RAW_DAYS = 1
+        ahead = datetime.now(UTC) + timedelta(days=400)
+        known = [f"heartbeat_heartbeat_{span.start:%Y%m%d}" for span in partitions.days(connection)]
+        assert making.old_days(connection, ahead) == known

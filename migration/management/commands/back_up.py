@@ -19,7 +19,7 @@ class Command(RunbookCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("reason", nargs="?", default="by hand", help="kept with the backup and in the audit log")
         parser.add_argument("--legacy", action="store_true", help="archive legacy's state instead of the database")
-        parser.add_argument("--verify", type=int, metavar="NUMBER", help="restore that backup again and compare")
+        parser.add_argument("--verify", type=int, metavar="NUMBER", help="read that backup back again and compare")
         parser.add_argument("--list", action="store_true", dest="listed", help="show the backups there are")
 
     def handle(self, *args: Any, reason: str, legacy: bool, verify: int | None, listed: bool, **options: Any) -> None:
@@ -29,9 +29,9 @@ class Command(RunbookCommand):
             return
         try:
             if verify is not None:
-                found = Backup.objects.filter(pk=verify, kind=Backup.Kind.DATABASE).first()
+                found = Backup.objects.filter(pk=verify, state__in=[Backup.State.MADE, Backup.State.VERIFIED]).first()
                 if found is None:
-                    raise wrong(f"there is no backup {verify} of the database")
+                    raise wrong(f"there is no backup {verify} that could be read back")
                 backup = verifying.verify_again(found, actor=Actor.on_this_host())
             elif legacy:
                 backup = archive_legacy(reason, actor=Actor.on_this_host())
