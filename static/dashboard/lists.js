@@ -17,3 +17,11 @@ setInterval(() => {
 
 const buttons = new Buttons(JSON.parse(document.getElementById("first-data").textContent).signatures);
 new Live(document.getElementById("live"), { onSignatures: (found) => buttons.take(found) }).start();
+
+/* What was done needs its form no longer; what was typed into it is sent. */
+document.addEventListener("cockpit:done", () => {
+  for (const open of document.querySelectorAll("[popover]:popover-open")) {
+    open.querySelector("form")?.reset();
+    open.hidePopover();
+  }
+});
