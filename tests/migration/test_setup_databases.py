@@ -7,7 +7,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from django.conf import settings
 from psycopg import sql
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,8 +16,7 @@ NAME = "lekiwi_made_by_setup"
 @pytest.fixture
 def server():
     """The tests' server, without the database that the command is to make."""
-    given = settings.DATABASES["default"]
-    with psycopg.connect(host=given["HOST"] or None, user=given["USER"], dbname="postgres", autocommit=True) as opened:
+    with psycopg.connect(os.environ["DATABASE_URL"], dbname="postgres", autocommit=True) as opened:
         drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(NAME))
         opened.execute(drop)
         yield opened
@@ -49,7 +47,6 @@ def test_a_missing_database_is_made_with_its_tables_and_the_roles(server):
 
     assert made.returncode == 0, made.stderr
     assert made.stdout.splitlines()[:2] == [f"Made the database {NAME}.", f"The tables of {NAME} are up to date."]
-    given = settings.DATABASES["default"]
-    with psycopg.connect(host=given["HOST"] or None, user=given["USER"], dbname=NAME) as opened:
+    with psycopg.connect(os.environ["DATABASE_URL"], dbname=NAME) as opened:
         assert opened.execute("SELECT count(*) FROM auth_group").fetchone() == (6,)
     assert (ROOT / "validation/run_prechecks.sh").stat().st_mode & 0o111
