@@ -4,8 +4,7 @@ from django.urls import path
 
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
-from dashboard.migration import discrepancies, phases, rollback, sync
-from dashboard.migration import backups, checklist, contacts
+from dashboard.migration import backups, checklist, contacts, discrepancies, phases, rollback, sync
 
 app_name = "dashboard"
 

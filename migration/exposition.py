@@ -20,18 +20,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from heartbeat.history import figures as history
 from heartbeat.relay import figures as relay
 from heartbeat.watching.figures import figures as liveness_figures
-from migration import guarding, rehearsing, routing, traffic
-from migration import backups, routing, traffic
+from migration import backups, guarding, rehearsing, routing, traffic
 from migration.checklist import reading
 from migration.clock import system_clock
 from migration.cohort_split import split_by_cohort
 from migration.drivers.errors import RouteError
-from migration.models import Pulse, Rehearsal, Restore, Rollback, TrafficSample, TrafficShift
+from migration.models import Backup, Pulse, Rehearsal, Restore, Rollback, TrafficSample, TrafficShift
+from migration.rules.prechecks import count
 from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
-from migration.models import Backup, Pulse, Rollback, TrafficSample, TrafficShift
-from migration.rules.prechecks import count
 
 log = structlog.get_logger(__name__)
 

@@ -5,10 +5,10 @@ from celery import shared_task
 from migration import comparing, pulses, rehearsing, restoring, shifting
 from migration.actors import Actor
 from migration.backups import archiving, making, scheduling, verifying
-from migration.syncing import runs
 from migration.backups.locking import BackupIsRunning
 from migration.checklist import running
 from migration.models import Backup
+from migration.syncing import runs
 
 
 @shared_task(name="migration.apply_shift")

@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework.response import Response
 
 from heartbeat.api.problems import problem, problem_details
-from migration.drivers.errors import RouteError
 from migration.checklist.signing import NotTheirs
 from migration.contacts.changing import BadContact
+from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, NotAVoter, Refused
 from migration.rules.phases import UnknownPhase
 

@@ -2,8 +2,7 @@
 
 from django.urls import path
 
-from migration.api import discrepancies, guarding, phases, sync, views
-from migration.api import backups, checks, contacts, views
+from migration.api import backups, checks, contacts, discrepancies, guarding, phases, sync, views
 
 app_name = "migration"
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migration", "0002_append_only_audit"),
+        ("migration", "0006_guarding"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

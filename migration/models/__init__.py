@@ -2,11 +2,11 @@
 
 from migration.models.alert import Alert
 from migration.models.audit import AuditEntry
-from migration.models.deployment_mapping import DeploymentMapping
-from migration.models.discrepancy import Discrepancy
 from migration.models.backup import Backup
 from migration.models.check_result import CheckResult
 from migration.models.contact import Channel, Contact, EscalationStep, RotaShift
+from migration.models.deployment_mapping import DeploymentMapping
+from migration.models.discrepancy import Discrepancy
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
 from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.integrity_check import IntegrityCheck
@@ -22,10 +22,10 @@ from migration.models.rehearsal import Rehearsal
 from migration.models.restore import Restore
 from migration.models.rollback import Rollback
 from migration.models.shift import TrafficShift
+from migration.models.sign_off import SignOff
 from migration.models.sync_run import SyncRun
 from migration.models.sync_state import SyncState, SyncTuning
 from migration.models.synced_row import HistoryGap, Replayed, SyncedRow
-from migration.models.sign_off import SignOff
 from migration.models.vote import Vote
 from migration.models.watch import FreezeWindow, HookAnswer, Presence
 
@@ -33,16 +33,16 @@ __all__ = [
     "Alert",
     "AuditEntry",
     "AutomationSwitch",
-    "Cohort",
     "Backup",
     "Channel",
     "CheckResult",
+    "Cohort",
     "Comparison",
+    "Contact",
     "DeploymentMapping",
     "Discrepancy",
-    "FreezeWindow",
-    "Contact",
     "EscalationStep",
+    "FreezeWindow",
     "GateResult",
     "HistoryGap",
     "HookAnswer",
@@ -61,12 +61,12 @@ __all__ = [
     "Replayed",
     "Restore",
     "Rollback",
+    "RotaShift",
+    "SignOff",
     "SyncRun",
     "SyncState",
     "SyncTuning",
     "SyncedRow",
-    "RotaShift",
-    "SignOff",
     "TrafficSample",
     "TrafficShift",
     "Vote",
