@@ -55,6 +55,10 @@ MIGRATION_TIME_SCALE = float(os.environ.get("MIGRATION_TIME_SCALE", "1"))
 NEW_BUILD = os.environ.get("NEW_BUILD", "dev")
 #: "required" or "waived": no alert pipeline is installed here, which every screen then says
 ALERT_PIPELINE = os.environ.get("ALERT_PIPELINE", "required")
+#: the bearer secret of Alertmanager's webhook; empty: nobody may send alerts
+ALERTMANAGER_TOKEN = os.environ.get("ALERTMANAGER_TOKEN", "")
+#: the rule that always fires: as long as it arrives, silence means that nothing is wrong
+ALERT_PIPELINE_ALERT = os.environ.get("ALERT_PIPELINE_ALERT", "Watchdog")
 #: run when an emergency finds legacy unhealthy; empty means nobody can restart it from here
 LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
 #: start scratch copies for A/B tests of calls with effects; empty: an address has to be given
@@ -97,6 +101,29 @@ WORKER_THREADS = int(os.environ.get("WORKER_THREADS", "4"))
 PROMETHEUS_URL = os.environ.get("PROMETHEUS_URL", "http://127.0.0.1:9090")
 ALERTMANAGER_URL = os.environ.get("ALERTMANAGER_URL", "http://127.0.0.1:9093")
 GRAFANA_URL = os.environ.get("GRAFANA_URL", "http://127.0.0.1:3000")
+
+# --- telling people (docs/alerts.md) ----------------------------------------------------------
+#: who is told when nobody acknowledges a critical alert: "who minutes [address]", separated by commas
+ESCALATION_PATH = os.environ.get("ESCALATION_PATH", "")
+#: incoming webhooks of the two channels, as Slack, Mattermost and Rocket.Chat have them; secrets
+NOTIFY_STATUS_WEBHOOK = os.environ.get("NOTIFY_STATUS_WEBHOOK", "")
+NOTIFY_ALERTS_WEBHOOK = os.environ.get("NOTIFY_ALERTS_WEBHOOK", "")
+#: webhooks that get everything as JSON, signed with the secret; separated by commas
+NOTIFY_WEBHOOKS = _words("NOTIFY_WEBHOOKS", "")
+NOTIFY_WEBHOOK_SECRET = os.environ.get("NOTIFY_WEBHOOK_SECRET", "")
+#: who gets e-mail of the alerts channel
+NOTIFY_EMAIL = _words("NOTIFY_EMAIL", "")
+#: anything else that apprise knows, by its URLs, separated by blanks; the alerts channel
+NOTIFY_APPRISE = os.environ.get("NOTIFY_APPRISE", "").split()
+#: what comes within this time goes into one message, seconds
+NOTIFY_GROUP_SECONDS = float(os.environ.get("NOTIFY_GROUP_SECONDS", "2"))
+EMAIL_HOST = os.environ.get("EMAIL_HOST", "localhost")
+EMAIL_PORT = int(os.environ.get("EMAIL_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = _flag("EMAIL_USE_TLS")
+EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "lekiwi-heartbeat@localhost")
 
 # --- history ----------------------------------------------------------------------------------
 #: days that heartbeats themselves are kept, and their one-minute rollups

@@ -265,6 +265,7 @@ class Programs:
             self._python("watchdog", ["manage.py", "watchdog"], says="loop.started"),
             self._python("watchdog-standby", ["manage.py", "watchdog"], says="loop.started"),
             self._python("route-agent", ["manage.py", "route_agent"], says="loop.started"),
+            self._python("notifier", ["manage.py", "notifier"], says="loop.started"),
             self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
             self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),
             self._python("teleop-watcher", ["manage.py", "teleop_watcher"], says="loop.started"),

@@ -34,9 +34,17 @@ def record(
     at: datetime,
     detail: dict[str, Any] | None = None,
     uid: uuid.UUID | None = None,
+    why: str = "",
+    before: Any = None,
+    after: Any = None,
 ) -> AuditEntry:
-    """Append one entry. The same `uid` twice returns the first entry. The head is anchored on disk after the commit."""
+    """Append one entry. The same `uid` twice returns the first entry. The head is anchored on disk after the commit.
+
+    `why`, `before` and `after` go into the detail under these names, where pages and exports find them.
+    """
     uid = uid or uuid.uuid4()
+    said = {"why": why, "before": before, "after": after}
+    detail = {**(detail or {}), **{name: value for name, value in said.items() if value not in ("", None)}}
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_APPEND_LOCK])
@@ -50,7 +58,7 @@ def record(
             actor=actor.name,
             action=action,
             sentence=sentence,
-            detail=json.loads(json.dumps(detail or {}, default=str)),
+            detail=json.loads(json.dumps(detail, default=str)),
             previous_hash=last.hash if last else GENESIS,
         )
         entry.hash = entry.digest

@@ -15,8 +15,10 @@ from django.db.models import Count, Q
 from heartbeat.models import Lease, Robot
 from heartbeat.rules.liveness import offline_after_seconds
 from migration import routing, traffic
+from migration.alerts import pipeline
 from migration.drivers.errors import RouteError
 from migration.models import Comparison, PhaseRun, Pulse, TrafficSample
+from migration.notifying.destinations import destinations
 from migration.rules.gates import DEFAULTS, Compared, Guard, ServedByNew
 from migration.rules.sequential import Evidence
 from migration.rules.settings import PhaseSettings
@@ -32,6 +34,8 @@ GUARD_LIMITS: Mapping[str, float] = {
     "teleop_watcher": 3.0,
     "sync": 4.0,
 }
+#: it sends in threads of its own, so it is late only when it is stuck; guards only where somebody is to be told
+NOTIFIER_LIMIT_SECONDS = 5.0
 
 #: the newest traffic tells about when there will be enough of it
 RATE_WINDOW = timedelta(seconds=60)
@@ -43,9 +47,13 @@ def guards(now: datetime) -> list[Guard]:
     """Every guard with the age of its latest progress."""
     # The watcher proves its progress by its lease; a standby that took over counts as well.
     at = dict(Pulse.objects.values_list("name", "at")) | dict(Lease.objects.values_list("name", "renewed_at"))
+    limits = dict(GUARD_LIMITS)
+    if pipeline.is_required():
+        limits[pipeline.PULSE] = pipeline.PROVEN_FOR_SECONDS
+    if destinations():
+        limits["notifier"] = NOTIFIER_LIMIT_SECONDS
     return [
-        Guard(name, (now - at[name]).total_seconds() if name in at else None, limit)
-        for name, limit in GUARD_LIMITS.items()
+        Guard(name, (now - at[name]).total_seconds() if name in at else None, limit) for name, limit in limits.items()
     ]
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from migration import backups, configuring, consulting, evidence, presence, traffic, voting
+from migration.alerts import pipeline
 from migration.checklist import reading
 from migration.clock import Clock
 from migration.models import Alert, GateResult, PhaseRun
@@ -73,7 +74,7 @@ def judge(run: PhaseRun, clock: Clock) -> list[Judged]:
     else:
         flow = traffic.since(run.evidence_from)
         questions |= {
-            "stability": lambda: (_stability(limits, clock, now), {"pipeline": settings.ALERT_PIPELINE}),
+            "stability": lambda: (_stability(limits, clock, now), _pipeline(now)),
             "performance": lambda: _performance(run, flow, limits, now),
             "accuracy": lambda: _accuracy(run, flow, limits, now),
             "way_back": lambda: (step_gates.way_back(evidence.supplied("way_back")), {}),
@@ -224,10 +225,14 @@ def _stability(limits: PhaseSettings, clock: Clock, now: datetime) -> Judgement:
     window = clock.scaled(timedelta(seconds=limits.stability_seconds))
     alerts = Alert.objects.filter(severity=Alert.Severity.CRITICAL).exclude(closed_at__lt=now - window)
     quiet = gates.stability([(alert.sentence, alert.closed_at) for alert in alerts], window, now)
-    pipeline = gates.alert_pipeline(settings.ALERT_PIPELINE, evidence.supplied("pipeline"))
-    if quiet.verdict is Verdict.PASS and pipeline.verdict is Verdict.WAIVED:
-        return Judgement(Verdict.PASS, f"{quiet.sentence}; {pipeline.sentence}")
-    return gates.worst_of([quiet, pipeline])
+    proven = gates.alert_pipeline(settings.ALERT_PIPELINE, pipeline.age_seconds(now), pipeline.PROVEN_FOR_SECONDS)
+    if quiet.verdict is Verdict.PASS and proven.verdict is Verdict.WAIVED:
+        return Judgement(Verdict.PASS, f"{quiet.sentence}; {proven.sentence}")
+    return gates.worst_of([quiet, proven])
+
+
+def _pipeline(now: datetime) -> dict[str, Any]:
+    return {"pipeline": settings.ALERT_PIPELINE, "pipeline_proven_seconds_ago": pipeline.age_seconds(now)}
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
+<<<<<<< HEAD
 from migration import (
     advancing,
     configuring,
@@ -18,6 +19,12 @@ from migration import (
     traffic,
     voting,
 )
+||||||| parent of 01b99dd (Take alerts, escalate them, and tell people what happened)
+from migration import advancing, evidence, judging, traffic
+=======
+from migration import advancing, evidence, judging, traffic
+from migration.alerts import pipeline
+>>>>>>> 01b99dd (Take alerts, escalate them, and tell people what happened)
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
@@ -76,6 +83,7 @@ def status(now: datetime | None = None) -> dict[str, Any]:
                 "severity": alert.severity,
                 "sentence": alert.sentence,
                 "opened_at": alert.opened_at.isoformat(),
+                "acknowledged_by": alert.acknowledged_by or None,
             }
             for alert in alerts
         ],
@@ -85,7 +93,7 @@ def status(now: datetime | None = None) -> dict[str, Any]:
             {"at": entry.at.isoformat(), "who": entry.actor, "sentence": entry.sentence}
             for entry in AuditEntry.objects.all()[:8]
         ],
-        "pipeline": settings.ALERT_PIPELINE,
+        "pipeline": pipeline.word(now),
     }
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from migration.api import backups, checks, contacts, discrepancies, guarding, phases, sync, views
+from migration.api import alerts, views
 
 app_name = "migration"
 
@@ -47,6 +48,11 @@ urlpatterns = [
     path("migration/freezes", phases.FreezesView.as_view(), name="freezes"),
     path("migration/freezes/<int:pk>/lift", phases.FreezeLiftView.as_view(), name="freeze-lift"),
     path("migration/presence", phases.PresenceView.as_view(), name="presence"),
+    path("migration/alerts", alerts.AlertsView.as_view(), name="alerts"),
+    path("migration/alerts/webhook", alerts.AlertmanagerView.as_view(), name="alertmanager"),
+    path("migration/alerts/<int:pk>/acknowledge", alerts.AlertAcknowledgementView.as_view(), name="alert-acknowledge"),
+    path("migration/alerts/deliveries", alerts.DeliveriesView.as_view(), name="deliveries"),
+    path("migration/alerts/deliveries/<int:pk>/retry", alerts.DeliveryRetryView.as_view(), name="delivery-retry"),
     path("migration/audit", views.AuditView.as_view(), name="audit"),
     path("migration/checks", checks.ChecksView.as_view(), name="checks"),
     path("migration/checks/runs", checks.CheckRunsView.as_view(), name="check-runs"),

@@ -1,6 +1,6 @@
 """The control plane's tables, one file per aggregate."""
 
-from migration.models.alert import Alert
+from migration.models.alert import Alert, Escalation
 from migration.models.audit import AuditEntry
 from migration.models.backup import Backup
 from migration.models.check_result import CheckResult
@@ -12,6 +12,7 @@ from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
 from migration.models.phase_configuration import PhaseConfiguration
+from migration.models.notification import Delivery, Notification, Position
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
 from migration.models.proposal import Proposal
@@ -43,16 +44,20 @@ __all__ = [
     "Discrepancy",
     "EscalationStep",
     "FreezeWindow",
+    "Delivery",
+    "Escalation",
     "GateResult",
     "HistoryGap",
     "HookAnswer",
     "IntegrityCheck",
     "MatchEntry",
     "PhaseConfiguration",
+    "Notification",
     "PhaseRun",
     "Pin",
     "Presence",
     "Proposal",
+    "Position",
     "Pulse",
     "QuarantinedRow",
     "Ramp",

@@ -32,7 +32,7 @@ _STEER = (
     "freeze_migration",
 )
 _GUARD = ("set_watch_rule", "switch_automation", "rehearse_rollback", "restore_fleet")
-_CHECKS = ("run_checks", "sign_off")
+_CHECKS = ("acknowledge_alert", "run_checks", "sign_off")
 _CARE = ("back_up", "change_contacts")
 _ACCESS = ("issue_token", "issue_enrolment_token", "issue_operator_token", "close_legacy_path")
 PERMISSIONS = {

@@ -1,0 +1,1 @@
+"""Alerts: taken from Alertmanager, acknowledged by people, escalated until they are."""

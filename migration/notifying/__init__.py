@@ -1,0 +1,1 @@
+"""Telling people: what happened is collected, grouped by destination, and delivered until it is taken."""

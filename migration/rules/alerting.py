@@ -1,0 +1,55 @@
+"""What an alert of Alertmanager means here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+Labels = Mapping[str, str]
+
+#: labels of a severity that somebody has to be woken for; whatever else it says is a warning
+CRITICAL = frozenset({"critical", "page", "emergency"})
+ROLLBACK = "rollback"
+LONGEST_NAME = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One alert as Alertmanager sent it."""
+
+    name: str
+    fingerprint: str
+    is_firing: bool
+    labels: Labels
+    annotations: Labels
+    began_at: datetime
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        """One alert for each set of labels, in at most `LONGEST_NAME` characters."""
+        return f"{self.name[: LONGEST_NAME - 1 - len(self.fingerprint)]} {self.fingerprint}"
+
+    @property
+    def severity(self) -> str:
+        """critical or warning."""
+        return "critical" if self.labels.get("severity", "").lower() in CRITICAL else "warning"
+
+    @property
+    def sentence(self) -> str:
+        """What an operator reads: the summary of the rule, else its description, else its name and labels."""
+        told = self.annotations.get("summary") or self.annotations.get("description")
+        if told:
+            return told
+        labels = ", ".join(f"{name}={value}" for name, value in sorted(self.labels.items()) if name != "alertname")
+        return f"{self.name}: {labels}" if labels else self.name
+
+    @property
+    def wants_rollback(self) -> bool:
+        """A critical alert whose rule says `action: rollback`, while it fires."""
+        action = self.labels.get("action") or self.annotations.get("action")
+        return self.is_firing and self.severity == "critical" and action == ROLLBACK
+
+
+def proves_pipeline(firing: Firing, always_firing: str) -> bool:
+    """Whether this is the always-firing alert: only as long as it fires does it prove that the pipeline lives."""
+    return firing.is_firing and firing.name == always_firing
