@@ -9,6 +9,32 @@ from migration.rules.voting import Choice
 SAY_WHY = "Say why, in a few words."
 
 
+class CommentForm(forms.Form):
+    """A comment, if there is one."""
+
+    comment = forms.CharField(required=False, max_length=500)
+
+
+class AuditForm(forms.Form):
+    """Which entries of the audit log."""
+
+    q = forms.CharField(required=False, max_length=200)
+    actor = forms.CharField(required=False, max_length=150)
+    action = forms.CharField(required=False, max_length=64)
+    since = forms.DateTimeField(required=False, error_messages={"invalid": "write it as 2026-11-24 09:00 (UTC)."})
+    until = forms.DateTimeField(required=False, error_messages={"invalid": "write it as 2026-11-24 09:00 (UTC)."})
+    before = forms.IntegerField(required=False, min_value=1)
+
+
+class ReplayForm(forms.Form):
+    """A phase run, and the thresholds to judge it by."""
+
+    run = forms.IntegerField(min_value=1)
+    error_rate = forms.CharField(required=False, max_length=20)
+    p99_ms = forms.CharField(required=False, max_length=20)
+    gate_error_rate = forms.CharField(required=False, max_length=20)
+
+
 class ReasonForm(forms.Form):
     """Anything that is done with a reason."""
 

@@ -5,6 +5,7 @@ from django.urls import path
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
 from dashboard.migration import backups, checklist, contacts, discrepancies, phases, rollback, sync
+from dashboard.migration import alerts, audit, report
 
 app_name = "dashboard"
 
@@ -72,5 +73,14 @@ urlpatterns = [
     path("migration/contacts/rows/", contacts.rows, name="contact-rows"),
     path("migration/contacts/<slug:what>/", contacts.enter, name="contact-enter"),
     path("migration/contacts/<slug:what>/<int:number>/remove/", contacts.remove, name="contact-remove"),
+    path("migration/alerts/", alerts.alerts, name="alerts"),
+    path("migration/alerts/list/", alerts.alerts_list, name="alerts-list"),
+    path("migration/alerts/<int:alert_id>/acknowledgements/", alerts.alert_acknowledgements, name="acknowledgements"),
+    path("migration/alerts/deliveries/<int:delivery_id>/retries/", alerts.delivery_retries, name="delivery-retries"),
+    path("migration/audit/", audit.audit, name="audit"),
+    path("migration/audit/proof/", audit.audit_proof, name="audit-proof"),
+    path("migration/audit/export/", audit.audit_export, name="audit-export"),
+    path("migration/report/", report.report, name="report"),
+    path("migration/report/replay/", report.phase_replay, name="replay"),
     path("api-docs/", api_docs, name="api-docs"),
 ]

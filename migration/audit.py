@@ -1,17 +1,15 @@
 """Writing to the audit log and proving that nobody changed it."""
 
 import json
-import os
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 
 from migration.actors import Actor
+from migration.auditing import anchoring
 from migration.clock import system_clock
 from migration.models import AuditEntry
 
@@ -63,40 +61,34 @@ def record(
         )
         entry.hash = entry.digest
         entry.save(force_insert=True)
-        transaction.on_commit(lambda: _anchor(entry))
+        transaction.on_commit(lambda: anchoring.anchor(anchoring.Head(entry.sequence, entry.hash)))
     return entry
-
-
-def anchor_path() -> Path:
-    """Where the head of the chain is kept outside the database."""
-    return Path(settings.STATE_DIR) / "audit-head.json"
-
-
-def _anchor(entry: AuditEntry) -> None:
-    path = anchor_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps({"sequence": entry.sequence, "hash": entry.hash}))
-    temporary.replace(path)
 
 
 def verify() -> list[str]:
     """Return what is wrong with the chain, a sentence each; an empty list proves it whole up to the anchored head."""
     complaints = []
+    try:
+        head = anchoring.read()  # before the entries: those that come meanwhile are beyond it
+    except anchoring.UnreadableAnchor as error:
+        head = None
+        complaints.append(str(error))
     previous, expected = GENESIS, 1
     for entry in AuditEntry.objects.order_by("sequence").iterator():
-        if entry.sequence != expected:
+        if entry.sequence == expected + 1:
             complaints.append(f"entry {expected} is missing")
+        elif entry.sequence != expected:
+            complaints.append(f"entries {expected} to {entry.sequence - 1} are missing")
         if entry.previous_hash != previous:
             complaints.append(f"entry {entry.sequence} does not follow the one before it")
         if entry.hash != entry.digest:
             complaints.append(f"entry {entry.sequence} was changed")
         previous, expected = entry.hash, entry.sequence + 1
-    path = anchor_path()
-    if path.exists():
-        head = json.loads(path.read_text())
-        if head["sequence"] >= expected:
-            complaints.append(f"the log ends at {expected - 1}, but {head['sequence']} was written: its tail is cut")
-        elif not AuditEntry.objects.filter(sequence=head["sequence"], hash=head["hash"]).exists():
-            complaints.append(f"entry {head['sequence']} is not the one that was anchored")
+    if head is None:
+        if expected > 1 and not complaints:
+            complaints.append(f"there is no anchor at {anchoring.anchor_path()}: a cut tail would not be found")
+    elif head.sequence >= expected:
+        complaints.append(f"the log ends at {expected - 1}, but {head.sequence} was written: its tail is cut")
+    elif not AuditEntry.objects.filter(sequence=head.sequence, hash=head.hash).exists():
+        complaints.append(f"entry {head.sequence} is not the one that was anchored")
     return complaints

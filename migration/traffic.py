@@ -91,6 +91,8 @@ class Flow:
 
 PARTS = ("new.owner", "new.shadow", "legacy.owner", "legacy.shadow")
 COUNTS = (
+    "robots.calls",
+    "robots.failed",
     "owned.new",
     "owned.legacy",
     "failovers",
@@ -154,7 +156,7 @@ def between(earlier: Totals, later: Totals, seconds: float) -> Flow:
             after["errors"] - before.get("errors", 0),
             {edge: count - old.get(edge, 0) for edge, count in after["buckets"].items()},
         )
-    return Flow(seconds, parts, {name: later[name] - earlier.get(name, 0) for name in COUNTS})
+    return Flow(seconds, parts, {name: later.get(name, 0) - earlier.get(name, 0) for name in COUNTS})
 
 
 def since(moment: datetime) -> Flow | None:

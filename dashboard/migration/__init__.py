@@ -1,1 +1,2 @@
 """The pages of the migration, one module each."""
+"""Pages of the migration, one module each."""

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from heartbeat.api.serializers import Text
-from migration.models import AuditEntry, Rollback, TrafficShift, Vote
+from migration.models import Rollback, TrafficShift, Vote
 from migration.rules.phases import PHASES
 from migration.rules.voting import Choice, Role
 
@@ -111,11 +111,3 @@ class VoteSerializer(serializers.ModelSerializer):
     class Meta:
         model = Vote
         fields = ["id", "run", "person", "role", "choice", "comment", "cast_at", "as_backup", "void_reason"]
-
-
-class AuditSerializer(serializers.ModelSerializer):
-    """An entry of the audit log."""
-
-    class Meta:
-        model = AuditEntry
-        fields = ["sequence", "at", "actor", "action", "sentence", "detail", "hash"]

@@ -4,6 +4,7 @@ from django.urls import path
 
 from migration.api import backups, checks, contacts, discrepancies, guarding, phases, sync, views
 from migration.api import alerts, views
+from migration.api import alerts, audit, report, views
 
 app_name = "migration"
 
@@ -68,4 +69,9 @@ urlpatterns = [
     path("migration/contacts/rota", contacts.RotaView.as_view(), name="rota"),
     path("migration/contacts/rota/<int:pk>", contacts.RotaShiftView.as_view(), name="rota-shift"),
     path("migration/contacts/escalation", contacts.EscalationView.as_view(), name="escalation"),
+    path("migration/report", report.ReportView.as_view(), name="report"),
+    path("migration/report/runs/<int:pk>/replay", report.ReplayView.as_view(), name="replay"),
+    path("migration/audit", audit.AuditView.as_view(), name="audit"),
+    path("migration/audit/export", audit.AuditExportView.as_view(), name="audit-export"),
+    path("migration/audit/proof", audit.AuditProofView.as_view(), name="audit-proof"),
 ]

@@ -19,7 +19,7 @@ from migration.actors import Actor
 from migration.api import serializers
 from migration.api.permissions import may
 from migration.api.phases import ProposalSerializer
-from migration.models import AuditEntry, Proposal, Rollback, TrafficShift
+from migration.models import Proposal, Rollback, TrafficShift
 from migration.status import status
 
 
@@ -29,14 +29,6 @@ class NewestFirst(Keyset):
     orders = {"id": Order("id", int)}
     default = "-id"
     unique = Order("id", int)
-
-
-class BySequence(Keyset):
-    """The audit log in its own order."""
-
-    orders = {"sequence": Order("sequence", int)}
-    default = "-sequence"
-    unique = Order("sequence", int)
 
 
 class StatusView(APIView):
@@ -142,14 +134,6 @@ class ShiftCancelView(APIView):
         asked = _parse(serializers.ReasonRequest, request)
         shift = shifting.cancel(pk, actor=Actor.of(request.user), reason=asked["reason"])
         return Response(serializers.ShiftSerializer(shift).data)
-
-
-class AuditView(Listing):
-    """The audit log, newest first."""
-
-    queryset = AuditEntry.objects.all()
-    serializer_class = serializers.AuditSerializer
-    pagination_class = BySequence
 
 
 class HealthView(APIView):

@@ -135,7 +135,9 @@ class Counters:
             totals[f"owned.{side}"] = self.owned_by(side)
             totals[f"mirror.to_{side}.primaries"] = self.mirrored_to.get(side, 0)
             totals[f"mirror.to_{side}.copies"] = system.shadow.success
-        return {**totals, "failovers": self.failovers}
+        failed = sum(count for (_, _, code), count in self.calls.items() if not code or code.startswith("5"))
+        robots = {"robots.calls": sum(self.calls.values()), "robots.failed": failed}
+        return {**totals, **robots, "failovers": self.failovers}
 
 
 def read(text: str) -> Counters:

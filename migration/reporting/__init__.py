@@ -1,0 +1,1 @@
+"""What came of it: the migration's report, and stored phases judged again."""
