@@ -130,11 +130,7 @@ def sentence(stored: Sequence[Firing], other: Sequence[Firing], rolled_back_at: 
     right, false = split(other, rolled_back_at)
     falsely = f"with {len(false)} false rollback{'' if len(false) == 1 else 's'}"
     if rolled_back_at is None:
-        return (
-            f"this rule would have rolled back a phase that ended well, {falsely}"
-            if false
-            else "it would not have fired"
-        )
+        return f"this rule would have fired in a phase that held, {falsely}" if false else "it would not have fired"
     was, _ = split(stored, rolled_back_at)
     reference, named = (was.at, "the rule of then") if was else (rolled_back_at, "what happened")
     if right is None:

@@ -65,7 +65,9 @@ def conform(schema: schemathesis.BaseSchema, label: str, ask: Ask) -> None:
 
 
 #: members that hold what a robot said, or whatever there is by its name
-FREE = frozenset({"health", "reported", "payload", "by_status", "legacy", "detail", "acknowledgements"})
+FREE = frozenset(
+    {"health", "reported", "payload", "by_status", "legacy", "detail", "acknowledgements", "labels", "before", "after"}
+)
 
 
 def outline(answer: Any) -> Any:
