@@ -118,7 +118,25 @@ class AuditEntryAdmin(ReadOnly):
 
 @admin.register(models.Alert)
 class AlertAdmin(ReadOnly):
-    list_display = ["name", "severity", "sentence", "opened_at", "closed_at"]
+    list_display = ["name", "severity", "sentence", "opened_at", "closed_at", "acknowledged_by"]
+    list_filter = ["severity", "source"]
+
+
+@admin.register(models.Escalation)
+class EscalationAdmin(ReadOnly):
+    list_display = ["alert", "step", "who", "told_at"]
+
+
+@admin.register(models.Notification)
+class NotificationAdmin(ReadOnly):
+    list_display = ["id", "kind", "sentence", "at"]
+    list_filter = ["kind"]
+
+
+@admin.register(models.Delivery)
+class DeliveryAdmin(ReadOnly):
+    list_display = ["id", "destination", "state", "attempts", "created_at", "sent_at", "failure"]
+    list_filter = ["state", "destination"]
 
 
 @admin.register(models.Pulse)

@@ -30,6 +30,8 @@ from migration.rules.prechecks import count
 from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
+from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
+from migration.notifying import figures as notifying
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +58,7 @@ class _Figures:
         yield from _way_back()
         yield from _backups()
         yield _checks()
+        yield from notifying.collect(system_clock().now())
         yield from liveness_figures(system_clock().now())
         yield from relay.families()
         yield from teleop_figures(system_clock().now())

@@ -1,5 +1,7 @@
 """The pages of alerts, audit log and report."""
 
+import socket
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,10 +12,12 @@ from migration import alerting, audit
 from migration.actors import Actor
 from migration.clock import system_clock
 from migration.models import Alert, Delivery, Escalation
+from migration.notifying.running import Notifier
 from migration.rules.voting import Role
 from tests.builders import person
 from tests.dashboard.browsing import PATIENCE_MS, pages, state  # noqa: F401 - a fixture
 from tests.dashboard.test_pages import complaints_of_axe
+from tests.migration.receiver import receiving
 
 HTMX = {"HX-Request": "true"}
 
@@ -113,6 +117,26 @@ def test_the_report_page_shows_every_criterion_and_gives_it_as_a_file(canary):
     assert client.get("/migration/report/", {"format": "json"}).json()["verdict"] == "inconclusive"
     assert "<!doctype html>" in client.get("/migration/report/", {"format": "html"}).content.decode()
     assert "samples are kept" in client.get("/migration/report/replay/", {"run": canary.pk}).content.decode()
+
+
+def test_a_receiver_that_never_answers_delays_only_what_goes_to_it(committed_db, settings):
+    settings.NOTIFY_GROUP_SECONDS = 0
+    with receiving() as receiver, socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.NOTIFY_STATUS_WEBHOOK = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        settings.NOTIFY_ALERTS_WEBHOOK = receiver.url
+        notifier = Notifier()
+        notifier.tick()
+        audit.record(Actor("lead"), "rollback", "rolled back 10 → 0 %", at=system_clock().now())
+        deadline = time.monotonic() + 20
+        while not receiver.got and time.monotonic() < deadline:
+            notifier.tick()
+            time.sleep(0.05)
+
+        assert "rolled back 10 → 0 %" in receiver.texts[0]
+        assert Delivery.objects.get(destination="chat:status").state == "waiting"
+        assert "lekiwi_migration_deliveries" in Client().get("/metrics").content.decode()
+        silent.close()
+        notifier._pool.shutdown(wait=True)
 
 
 @pytest.mark.browser
