@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiTypes, extend_schema, extend_schema_field
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,10 +26,22 @@ class ReportView(APIView):
         return Response(report())
 
 
+#: what is certain to be taken; percentages are, too
+_SHARES = "error_rate|emergency_error_rate|gate_error_rate|gate_slow_rate"
+_NUMBERS = "p99_ms|slow_patience_s|down_patience_s|minimum_requests|minimum_errors|looks"
+
+
+@extend_schema_field(
+    {"type": "string", "pattern": rf"^(({_SHARES})=0\.[0-9]{{0,5}}[1-9]|({_NUMBERS})=[1-9][0-9]{{0,5}})$"}
+)
+class Setting(Text):
+    """THRESHOLD=VALUE."""
+
+
 class ReplayQuery(Query):
     """Which thresholds to judge by."""
 
-    set = several(Text(max_length=100), help_text="such as `error_rate=0.5%`; none: those of then")
+    set = several(Setting(max_length=100), help_text="such as `error_rate=0.5%`; none: those of then")
 
     def values(self, asked: Mapping[str, Any]) -> dict[str, float]:
         """Words to values. Raises ValidationError."""
