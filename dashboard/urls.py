@@ -4,8 +4,18 @@ from django.urls import path
 
 from dashboard import teleop, views
 from dashboard.api_docs import api_docs
-from dashboard.migration import backups, checklist, contacts, discrepancies, phases, rollback, sync
-from dashboard.migration import alerts, audit, report
+from dashboard.migration import (
+    alerts,
+    audit,
+    backups,
+    checklist,
+    contacts,
+    discrepancies,
+    phases,
+    report,
+    rollback,
+    sync,
+)
 
 app_name = "dashboard"
 

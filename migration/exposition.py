@@ -26,12 +26,11 @@ from migration.clock import system_clock
 from migration.cohort_split import split_by_cohort
 from migration.drivers.errors import RouteError
 from migration.models import Backup, Pulse, Rehearsal, Restore, Rollback, TrafficSample, TrafficShift
+from migration.notifying import figures as notifying
 from migration.rules.prechecks import count
 from migration.syncing import figures as sync_figures
 from migration.validation.consistency import figures as consistency_figures
 from teleop.figures import figures as teleop_figures
-from migration.models import Pulse, Rollback, TrafficSample, TrafficShift
-from migration.notifying import figures as notifying
 
 log = structlog.get_logger(__name__)
 

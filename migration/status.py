@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Max
 
-<<<<<<< HEAD
 from migration import (
     advancing,
     configuring,
@@ -19,12 +18,7 @@ from migration import (
     traffic,
     voting,
 )
-||||||| parent of 01b99dd (Take alerts, escalate them, and tell people what happened)
-from migration import advancing, evidence, judging, traffic
-=======
-from migration import advancing, evidence, judging, traffic
 from migration.alerts import pipeline
->>>>>>> 01b99dd (Take alerts, escalate them, and tell people what happened)
 from migration.clock import Clock, system_clock
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target

@@ -1,2 +1,1 @@
 """The pages of the migration, one module each."""
-"""Pages of the migration, one module each."""

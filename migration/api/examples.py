@@ -6,8 +6,6 @@ from typing import Any
 from heartbeat.api import examples
 
 EXAMPLES = Path(__file__).with_suffix(".json")
-#: of parts with many operations, a file of their own
-MORE = sorted(EXAMPLES.parent.glob("examples_*.json"))
 
 
 def files() -> list[Path]:

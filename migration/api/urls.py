@@ -2,9 +2,7 @@
 
 from django.urls import path
 
-from migration.api import backups, checks, contacts, discrepancies, guarding, phases, sync, views
-from migration.api import alerts, views
-from migration.api import alerts, audit, report, views
+from migration.api import alerts, audit, backups, checks, contacts, discrepancies, guarding, phases, report, sync, views
 
 app_name = "migration"
 

@@ -21,7 +21,7 @@ ALTER TABLE migration_auditentry ENABLE TRIGGER audit_is_append_only;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migration", "0002_append_only_audit"),
+        ("migration", "0007_checklist"),
     ]
 
     operations = [

@@ -11,8 +11,8 @@ from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSamp
 from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
 from migration.models.integrity_check import IntegrityCheck
 from migration.models.match_entry import MatchEntry
-from migration.models.phase_configuration import PhaseConfiguration
 from migration.models.notification import Delivery, Notification, Position
+from migration.models.phase_configuration import PhaseConfiguration
 from migration.models.phase_run import PhaseRun
 from migration.models.pin import Pin
 from migration.models.proposal import Proposal
@@ -40,24 +40,24 @@ __all__ = [
     "Cohort",
     "Comparison",
     "Contact",
+    "Delivery",
     "DeploymentMapping",
     "Discrepancy",
+    "Escalation",
     "EscalationStep",
     "FreezeWindow",
-    "Delivery",
-    "Escalation",
     "GateResult",
     "HistoryGap",
     "HookAnswer",
     "IntegrityCheck",
     "MatchEntry",
-    "PhaseConfiguration",
     "Notification",
+    "PhaseConfiguration",
     "PhaseRun",
     "Pin",
+    "Position",
     "Presence",
     "Proposal",
-    "Position",
     "Pulse",
     "QuarantinedRow",
     "Ramp",
