@@ -52,7 +52,6 @@ urlpatterns = [
     path("migration/alerts/<int:pk>/acknowledge", alerts.AlertAcknowledgementView.as_view(), name="alert-acknowledge"),
     path("migration/alerts/deliveries", alerts.DeliveriesView.as_view(), name="deliveries"),
     path("migration/alerts/deliveries/<int:pk>/retry", alerts.DeliveryRetryView.as_view(), name="delivery-retry"),
-    path("migration/audit", views.AuditView.as_view(), name="audit"),
     path("migration/checks", checks.ChecksView.as_view(), name="checks"),
     path("migration/checks/runs", checks.CheckRunsView.as_view(), name="check-runs"),
     path("migration/checks/<slug:name>", checks.CheckView.as_view(), name="check"),

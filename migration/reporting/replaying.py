@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from migration import traffic
+from migration import configuring, traffic
 from migration.models import PhaseRun, Rollback, TrafficSample
 from migration.reporting.measuring import samples
 from migration.rules import replaying
-from migration.rules.gates import ERROR_LIMIT, SLOW_LIMIT
 from migration.rules.replaying import Firing, Look
 from migration.rules.watching import Matrix
 from migration.watchdog import WINDOW_SECONDS
@@ -72,7 +71,8 @@ def replay(run_id: int, values: Mapping[str, float]) -> Replay:
     rolled_back_at = _rolled_back_at(run)
     then = Matrix()
     stored, other = (replaying.firings(looks, matrix) for matrix in (then, replaying.changed(then, values)))
-    errors, slow = values.get("gate_error_rate", ERROR_LIMIT), values.get("gate_slow_rate", SLOW_LIMIT)
+    limits = configuring.settings_for(run.slug)
+    errors, slow = limits.error_limit_percent / 100, limits.slow_limit_percent / 100
     seen = _evidence(run, kept)
     return Replay(
         run=run,
@@ -82,8 +82,12 @@ def replay(run_id: int, values: Mapping[str, float]) -> Replay:
         stored=stored,
         other=other,
         sentence=replaying.sentence(stored, other, rolled_back_at),
-        gate_stored=replaying.gate(seen, error_limit=ERROR_LIMIT, slow_limit=SLOW_LIMIT),
-        gate_other=replaying.gate(seen, error_limit=errors, slow_limit=slow),
+        gate_stored=replaying.gate(seen, error_limit=errors, slow_limit=slow),
+        gate_other=replaying.gate(
+            seen,
+            error_limit=values.get("gate_error_rate", errors),
+            slow_limit=values.get("gate_slow_rate", slow),
+        ),
     )
 
 
