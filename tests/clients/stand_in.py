@@ -34,6 +34,8 @@ class StandIn:
         self.legacy_bodies: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.tokens: set[str | None] = set()
+        self.signals: list[dict[str, Any]] = []
+        self.signal_bodies: list[dict[str, Any]] = []
         self.command_results: list[dict[str, Any]] = []
         self.open_sockets: list[web.WebSocketResponse] = []
         #: robot → the token without which its legacy calls are refused
@@ -107,6 +109,14 @@ class StandIn:
         ]
         return web.json_response({"results": results})
 
+    async def teleop_signals(self, request: web.Request) -> web.Response:
+        if refusal := await self._judge(request, self.v2):
+            return refusal
+        body = await request.json()
+        self.signal_bodies.append(body)
+        self.signals += body["signals"]
+        return web.json_response({"status": "accepted", "signals": len(body["signals"])}, status=202)
+
     async def status(self, request: web.Request) -> web.Response:
         if refusal := await self._judge(request, self.legacy):
             return refusal
@@ -166,6 +176,7 @@ class StandIn:
         application.router.add_post("/api/v2/heartbeat", self.one)
         application.router.add_post("/api/v2/heartbeats", self.many)
         application.router.add_post("/api/v2/enrol", self.enrol)
+        application.router.add_post("/api/v2/teleop/signals", self.teleop_signals)
         application.router.add_post("/api/robot/status", self.status)
         application.router.add_get("/api/check-update", self.check_update)
         application.router.add_get("/ws/robot/", self.socket)

@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import signal
 import subprocess
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def run(arguments: Sequence[str], seconds: float, most_bytes: int = MOST_BYTES) 
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "LC_ALL": "C"},
+            start_new_session=True,
         )
     except OSError as error:
         raise CommandFailed(f"{name}: {error.strerror or error}") from error
@@ -35,7 +37,7 @@ def run(arguments: Sequence[str], seconds: float, most_bytes: int = MOST_BYTES) 
         raise CommandFailed(f"{name}: does not end") from error
     finally:
         if process.poll() is None:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with what it started
             process.wait()
     if code != 0:
         raise CommandFailed(f"{name}: exits with {code}")

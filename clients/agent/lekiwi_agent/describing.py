@@ -169,7 +169,7 @@ def _flow(connection: Connection, look: Look, following: Following, layout: Layo
 
 
 def _round_trip(connection: Connection) -> float | None:
-    """Measured when the robot sends, so a command connection has one of its handshake only, which is soon of the past."""
+    """Measured when the robot sends: a command connection has one of its handshake only, which is soon of the past."""
     age = connection.sent_age_ms
     return connection.rtt_ms if age is not None and age <= FRESH_ROUND_TRIP_MS else None
 

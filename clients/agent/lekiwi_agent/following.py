@@ -113,7 +113,7 @@ def _run_since(
     before: Traffic | None, now: Connection, arrived: float, looked_at: float | None, layout: Layout
 ) -> float:
     """When the present run of commands began."""
-    earlier = before.segments[-1][1] if before and before.segments else 0
+    earlier = before.segments[-1][1] if before and before.segments else layout.handshake_segments
     new = max(1, now.received_segments - earlier) if now.received_segments is not None else 1
     if before is not None and before.commanded_at is not None and before.since is not None:
         gap = arrived - before.commanded_at

@@ -23,6 +23,7 @@ class Layout:
     command_timeout_ms: float = 500.0
     command_hz: float = 30.0
     handshake_bytes: int = 128
+    handshake_segments: int = 4
     least_command_bytes: int = 40
     host_programs: tuple[str, ...] = ()
     host_listens: bool = True
@@ -125,6 +126,7 @@ _READERS = {
     "command_timeout_ms": _positive,
     "command_hz": _positive,
     "handshake_bytes": _count,
+    "handshake_segments": _count,
     "least_command_bytes": _count,
     "host_programs": _texts,
     "host_listens": _flag,
