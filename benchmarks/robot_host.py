@@ -20,6 +20,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 FRAME_BYTES = 20_000
+DRAIN_SECONDS = 2.0
 
 
 class RobotHost:
@@ -109,8 +110,9 @@ def main() -> None:
             host.take_commands()
             if talks:
                 host.send_frame()
-    while host.take_commands(wait_ms=200):
-        pass
+    over = time.monotonic() + DRAIN_SECONDS
+    while host.take_commands(wait_ms=200) and time.monotonic() < over:
+        pass  # what is under way; an operator who goes on sending does not keep the host
     print(json.dumps(host.counted()), flush=True)
     host.close()
 
