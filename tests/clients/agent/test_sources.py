@@ -1,5 +1,6 @@
 """Asking a real kernel and real processes, and what happens where one may not or cannot."""
 
+import json
 import os
 import signal
 import socket
@@ -225,3 +226,23 @@ def test_systemd_is_asked_about_the_units(tmp_path: Path, script: str, word: str
     assert because in service.because
     asked = "show --property=Id,LoadState,ActiveState -- a.service b.service\n"
     assert (tmp_path / "asked").read_text() == asked
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/net/tun").exists(), reason="needs root and TUN")
+def test_the_round_trip_and_the_last_receive_are_right_on_a_slow_link() -> None:
+    """30 ms each way, so no round trip is less than 60 ms, and data that arrived had travelled for 30 ms."""
+    told = subprocess.run(
+        ["unshare", "-n", sys.executable, str(Path(__file__).with_name("slow_link.py"))],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stderr
+    seen = json.loads(told.stdout)
+    assert seen["remote"] == "10.9.0.2"
+    for way in seen["ways"].values():
+        assert 60 <= way["rtt_ms"] < 160, way
+        assert 0.02 <= way["travelled_s"] < 0.13, way
