@@ -164,10 +164,8 @@ class Demo:
                 tasks.create_task(self.supervisor.add(program))
 
 
-_TOLD = {
-    *("DATABASE_URL", "REDIS_URL", "STATE_DIR", "ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "NEW_BUILD"),
-    *("SCRATCH_LEGACY_COMMAND", "SCRATCH_NEW_COMMAND"),
-}
+#: what the control socket tells whoever may connect to it: no key
+_TOLD = plan.COMMANDS_NEED - {"SECRET_KEY"}
 
 
 async def _watch(demo: Demo) -> int:

@@ -25,7 +25,7 @@ READY_SECONDS = 30.0
 _PREPARE = """
 from django.core.management import call_command
 from migration.deployments import copy_from_legacy
-call_command("migrate", "heartbeat", skip_checks=True, verbosity=0)
+call_command("migrate", skip_checks=True, verbosity=0)
 copy_from_legacy()
 """
 

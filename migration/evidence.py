@@ -16,6 +16,7 @@ from heartbeat.models import Lease, Robot
 from heartbeat.rules.liveness import offline_after_seconds
 from migration import routing, traffic
 from migration.alerts import pipeline
+from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.models import Comparison, PhaseRun, Pulse, TrafficSample
 from migration.notifying.destinations import destinations
@@ -23,6 +24,7 @@ from migration.rules.gates import DEFAULTS, Compared, Guard, ServedByNew
 from migration.rules.sequential import Evidence
 from migration.rules.settings import PhaseSettings
 from migration.rules.split import BUCKETS_PER_PERCENT, Side, key_of
+from teleop.accuracy import accuracy
 
 #: how old the latest progress of each guard may be, seconds; a second less than DESIGN.md's 5 (invariant 11), which a
 #: screen needs to say it
@@ -110,6 +112,7 @@ def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
     latest = Comparison.objects.filter(at__gte=run.evidence_from, failure="").first()
     counts = flow.counts if flow else {}
     lags = supplied("lags")
+    operation = accuracy(system_clock().now(), run.evidence_from)
     return Compared(
         rows=latest.rows if latest else 0,
         different=tuple(sorted({row["robot_id"] for row in latest.different})) if latest else (),
@@ -121,6 +124,9 @@ def compared(run: PhaseRun, flow: traffic.Flow | None) -> Compared:
         lag_forward_seconds=lags.forward_seconds if lags else None,
         lag_reverse_seconds=lags.reverse_seconds if lags else None,
         percent=run.percent,
+        operation_judged=operation.judged,
+        operation_agreeing=operation.agreeing,
+        operation_different=tuple(one.robot_id for one in operation.different),
     )
 
 

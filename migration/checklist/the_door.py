@@ -10,7 +10,6 @@ from heartbeat.models import Robot
 from migration import routing
 from migration.checklist.registry import Finding, check, holds, unknown
 from migration.clock import system_clock
-from migration.comparing import read_rows
 from migration.drivers.errors import RouteError
 from migration.models import TrafficShift
 from migration.rules.bypassing import Watched, bypassers
@@ -125,7 +124,9 @@ def _calls() -> int:
 
 
 def _last_seen(client: httpx.Client) -> dict[str, str]:
-    return {name: str(row.get("last_seen")) for name, row in read_rows(client, settings.LEGACY_URL).items()}
+    answer = client.get(f"{settings.LEGACY_URL}/api/robots")
+    answer.raise_for_status()
+    return {str(row["robot_id"]): str(row.get("last_seen")) for row in answer.json() if row.get("robot_id")}
 
 
 def _heard_by_new(since: datetime) -> frozenset[str]:

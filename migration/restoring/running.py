@@ -21,7 +21,7 @@ from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, Refused, WrongState
-from migration.models import Comparison, Restore, Rollback
+from migration.models import Restore, Rollback
 from migration.restoring import archive, checking, loading
 from migration.restoring.tables import STATE
 
@@ -33,6 +33,8 @@ _LOCK = 0x72657374
 OFFER_AGAIN_AFTER = timedelta(seconds=10)
 #: how far back the log is compared with its rollups
 LOG_REACH = timedelta(days=2)
+#: how long another comparison is waited for
+COMPARING_SECONDS = 30.0
 #: what a restore never touches, by their row counts and the audit log's own proof
 CONTROL = ("migration_phaserun", "migration_vote", "migration_trafficshift", "migration_rollback")
 
@@ -165,7 +167,7 @@ def _validate(restore: Restore, control: dict[str, int]) -> str:
         complaints.append(f"control history changed: {control} before, {after} now")
     if wrong := _step(restore, "audit log verified", audit.verify):
         complaints.append("; ".join(wrong))
-    compared = _step(restore, "rows compared with legacy", lambda: _compared(comparing.compare()))
+    compared = _step(restore, "rows compared with legacy", _compared)
     if compared["failure"]:
         complaints.append(f"legacy could not be compared: {compared['failure']}")
     return "; ".join(complaints)
@@ -178,7 +180,12 @@ def _lost(now: datetime) -> list[str]:
     ]
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
+def _compared() -> dict[str, Any]:
+    deadline = time.monotonic() + COMPARING_SECONDS
+    while (comparison := comparing.compare()) is None:  # the one that is on its way may have read before the restore
+        if time.monotonic() > deadline:
+            return {"rows": 0, "different": [], "failure": "another process was comparing all the time"}
+        time.sleep(0.2)
     different = sorted({row["robot_id"] for row in comparison.different})
     return {"rows": comparison.rows, "different": different[:100], "failure": comparison.failure}
 

@@ -62,6 +62,10 @@ class Compared:
     lag_reverse_seconds: float | None = None
     #: the split, percent: which mirror must have heard something
     percent: int = 0
+    #: robots that tell of operation and are recorded as they say, of how many; who is not, by name
+    operation_judged: int = 0
+    operation_agreeing: int = 0
+    operation_different: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +238,21 @@ def accuracy_parts(
         ),
         "lag_forward": lag("legacy → new", compared.lag_forward_seconds, limits.lag_forward_limit_seconds),
         "lag_reverse": lag("new → legacy", compared.lag_reverse_seconds, limits.lag_reverse_limit_seconds),
+        "teleop": operation(compared),
     }
+
+
+def operation(compared: Compared) -> Judgement:
+    """Is operation known right of every robot that tells of it? Where none does there is nothing to be wrong about."""
+    if not compared.operation_judged:
+        return Judgement(Verdict.PASS, "no robot tells of operation")
+    if compared.operation_agreeing < compared.operation_judged:
+        wrong = compared.operation_judged - compared.operation_agreeing
+        names = ", ".join(compared.operation_different[:5])
+        return Judgement(
+            Verdict.FAIL, f"operation of {wrong} of {compared.operation_judged:,} robots is wrong: {names}"
+        )
+    return Judgement(Verdict.PASS, f"operation of {compared.operation_judged:,} robots is known right")
 
 
 def _rows(compared: Compared, now: datetime, fresh: timedelta) -> Judgement:

@@ -39,7 +39,7 @@ def all_guards_alive(now: datetime) -> None:
     watched = now + timedelta(minutes=1)  # however long the test takes
     for name in ("watchdog", "route_agent", "worker"):
         Pulse.objects.create(name=name, at=watched, detail={"cpu_percent": 20.0, "memory_percent": 5.0})
-    for name in ("watcher", "sync"):
+    for name in ("watcher", "teleop_watcher", "sync"):
         Lease.objects.create(name=name, holder="a", term=1, until=watched, renewed_at=watched)
     synced(watched)
 

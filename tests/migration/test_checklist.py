@@ -175,7 +175,7 @@ def test_a_backup_counts_when_it_was_restored_within_a_day(tmp_path):
 
 
 def test_a_cut_audit_log_is_found(settings, tmp_path):
-    settings.STATE_DIR = tmp_path
+    settings.ENVOY_STATE_DIR = tmp_path
     assert run("audit").verdict == "pass"
     (tmp_path / "audit-head.json").write_text(json.dumps({"sequence": 900, "hash": "0" * 64}))
 

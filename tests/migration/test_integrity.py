@@ -127,7 +127,7 @@ def test_accuracy_fails_by_name_and_an_explained_difference_fails_nobody_until_i
 
     def judged():
         integrity.check(**two_systems.urls)
-        return gates.accuracy(evidence.compared(run, None), datetime.now(UTC))
+        return gates.accuracy_parts(evidence.compared(run, None), datetime.now(UTC))["rows"]
 
     assert judged().verdict is Verdict.FAIL
     assert judged().sentence == "1 of 2 rows differ: r"

@@ -1,7 +1,6 @@
 """After data corruption: rows that were really deleted and altered come back, and nothing acknowledged is lost."""
 
 import asyncio
-import json
 import os
 import shutil
 import threading
@@ -108,7 +107,7 @@ def legacy(settings, free_port: int):
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({} if "deployments" in self.path else []).encode()
+            body = b"[]"
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -14,7 +14,7 @@ from migration.errors import Refused
 from migration.models import Alert, Comparison, PhaseRun, Pulse, TrafficSample
 from migration.rules.voting import Role
 from migration.rules.way_back import WayBack
-from tests.builders import person, sample
+from tests.builders import person, sample, verified_backup
 from tests.migration.installation import door, in_phase, installation, supplied  # noqa: F401
 from tests.migration.test_advancing import all_guards_alive
 
@@ -56,6 +56,7 @@ class World:
         sample(now, new_owner=(9_000, 0), legacy_owner=(9_000, 0), **counts)
         Comparison.objects.create(at=now, rows=200, seconds=0.1)
         all_guards_alive(now)
+        verified_backup(door.file.directory)
 
     def happen(self, what: str, *how: str) -> None:
         getattr(self, f"on_{what}")(*how)
