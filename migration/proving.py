@@ -7,6 +7,7 @@ from migration.clock import system_clock
 from migration.models import PhaseRun, SyncState
 from migration.rules.gates import Proof
 from migration.rules.phases import PHASES
+from migration.rules.sequential import Verdict
 
 LAST = PHASES[-1].slug
 
@@ -41,8 +42,8 @@ def success_report() -> Proof | None:
     if _last_run() is None:
         return None
     judged = criteria()
-    failed = [one.title for one in judged if one.verdict == "failed"]
-    unknown = [one.title for one in judged if one.verdict == "inconclusive"]
+    failed = [one.title for one in judged if one.verdict is Verdict.FAIL]
+    unknown = [one.title for one in judged if one.verdict is Verdict.INCONCLUSIVE]
     if failed:
         return Proof(False, f"failed: {', '.join(failed)}")
     said = f"{len(judged) - len(unknown)} of {len(judged)} criteria held, none failed"

@@ -65,6 +65,10 @@ def settle(journey: Journey, crew: Crew, control: Control, asked: argparse.Names
             shifts=crew.shifts(),
             rollbacks=crew.rollbacks(),
             totals=accounts.traffic_totals(database_url),
+            audit=crew.audit_is_whole(),
+            rehearsals=crew.rehearsals(),
+            backups=crew.backups(),
+            migration=crew.report(),
             stopped_by=stopped_by,
             v2_share=asked.v2_share,
         )

@@ -9,6 +9,18 @@ import httpx
 
 LOGINS = ("lead", "infra", "backend", "monitoring", "qa", "oncall")
 LEAD = "lead"
+#: who confirms what needs a second person
+SECOND = "infra"
+#: what only people know, and who signs it
+SIGNATURES = {
+    "training": "lead",
+    "stakeholders": "lead",
+    "maintenance-windows": "infra",
+    "firewall": "infra",
+    "contacts": "oncall",
+    "channels": "monitoring",
+    "runbooks": "qa",
+}
 
 
 class TookTooLong(Exception):
@@ -37,13 +49,27 @@ class Crew:
         """Cast a vote as this person."""
         self._post(login, "/api/v2/migration/votes", {"choice": choice, "comment": comment})
 
+    def sign_everything(self) -> None:
+        """Sign each subject of the checklist as the one who can know."""
+        for subject, login in SIGNATURES.items():
+            self._post(login, f"/api/v2/migration/checks/{subject}/signature", {"comment": "seen and agreed"})
+
+    def watch(self) -> None:
+        """Say that somebody is on watch, as an open page does."""
+        self._post("oncall", "/api/v2/migration/presence", {})
+
     def advance(self) -> dict[str, Any] | None:
-        """Ask for the next phase as the lead. None while something stands in the way (409)."""
-        answer = self.lead.post("/api/v2/migration/advance", json={"reason": "gates pass, votes are in"})
-        if answer.status_code == 409:
-            return None
-        answer.raise_for_status()
-        return dict(answer.json())
+        """Ask for the next phase, with a second person where it takes two. None while something stands in the way."""
+        for login in (LEAD, SECOND):
+            body = {"reason": "gates pass, votes are in"}
+            answer = self.clients[login].post("/api/v2/migration/advance", json=body)
+            if answer.status_code == 409:
+                return None
+            answer.raise_for_status()
+            found = answer.json()
+            if "proposal" not in found:
+                return dict(found)
+        return None
 
     def shift(self, number: int) -> dict[str, Any]:
         """One shift as it is now."""
@@ -58,6 +84,30 @@ class Crew:
     def rollbacks(self) -> list[dict[str, Any]]:
         """All rollbacks, oldest first."""
         return self._list("/api/v2/migration/rollbacks")
+
+    def rehearsals(self) -> list[dict[str, Any]]:
+        """All rehearsals of the way back, oldest first."""
+        return self._list("/api/v2/migration/rehearsals")
+
+    def backups(self) -> list[dict[str, Any]]:
+        """All backups, oldest first."""
+        return self._list("/api/v2/migration/backups")
+
+    def audit_is_whole(self) -> str:
+        """What the audit log's proof says is wrong; empty when nothing is."""
+        answer = self.lead.get("/api/v2/migration/audit/proof")
+        answer.raise_for_status()
+        return "; ".join(answer.json().get("complaints", ["no complaints were told"]))
+
+    def report(self) -> dict[str, Any]:
+        """The migration's report."""
+        answer = self.lead.get("/api/v2/migration/report")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def archive_legacy(self) -> None:
+        """Archive legacy's last state."""
+        self._post(LEAD, "/api/v2/migration/backups", {"kind": "legacy", "reason": "the migration is at its end"})
 
     def release_latch(self, reason: str) -> None:
         """Release the latch as the lead."""

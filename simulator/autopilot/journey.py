@@ -44,11 +44,16 @@ class Journey:
         self.crew.until("robots are heard by the door", self._robots_speak, seconds=60)
         status = self.crew.status()
         self._enter(status)
+        self.crew.sign_everything()
+        say("  the checklist's seven signatures are given")
         while True:
             if status["phase"]["slug"] == FAILS_IN and not self._failed_once:
                 self._failed_once = True
                 status = self._fail_once()
                 continue
+            if status["phase"]["slug"] == LAST:
+                self.crew.archive_legacy()
+                say("  legacy's last state is being archived")
             self._wait_for_gates(status["phase"]["slug"])
             self.stays[-1].observed_percent = self.crew.status()["split"]["observed"]
             if status["phase"]["slug"] == LAST:
@@ -58,10 +63,9 @@ class Journey:
 
     def _step(self, status: dict[str, Any]) -> dict[str, Any]:
         slug = status["phase"]["slug"]
-        for login in LOGINS:
-            self.crew.vote(login, "go", f"the evidence of {slug} is good")
+        self._vote(slug)
         say(f"{status['phase']['name']}: six votes are in, asking for the next phase")
-        shift = self.crew.until("the next phase is opened", self.crew.advance, seconds=PHASE_SECONDS)
+        shift = self.crew.until("the next phase is opened", lambda: self._ask(slug), seconds=PHASE_SECONDS)
         done = self.crew.until(
             f"shift {shift['id']} is over",
             lambda: self._ended(shift["id"]),
@@ -75,6 +79,18 @@ class Journey:
         following = self.crew.until("the phase is active", lambda: self._in(done["to_phase"]), seconds=10)
         self._enter(following)
         return dict(following)
+
+    def _vote(self, slug: str) -> None:
+        for login in LOGINS:
+            self.crew.vote(login, "go", f"the evidence of {slug} is good")
+
+    def _ask(self, slug: str) -> dict[str, Any] | None:
+        """Ask for the next phase; votes that a red gate voided meanwhile are cast again once it is green."""
+        self.crew.watch()
+        if any(vote["void"] for vote in self.crew.status()["votes"]):
+            say("  votes were voided: voting again")
+            self._vote(slug)
+        return self.crew.advance()
 
     def _fail_once(self) -> dict[str, Any]:
         self.crew.until("live traffic is measured in the canary", self._observed, seconds=20)
@@ -100,6 +116,7 @@ class Journey:
         seen: set[str] = set()
 
         def ready() -> bool:
+            self.crew.watch()
             status = self.crew.status()
             gates = {gate["name"]: gate for gate in status["gates"]}
             open_ones = [

@@ -28,6 +28,12 @@ class Report:
     shifts: list[dict[str, Any]]
     rollbacks: list[dict[str, Any]]
     totals: dict[str, Any]
+    #: what is wrong with the audit log; empty when nothing is
+    audit: str = "it was not asked"
+    rehearsals: list[dict[str, Any]] = field(default_factory=list)
+    backups: list[dict[str, Any]] = field(default_factory=list)
+    #: the migration's own report
+    migration: dict[str, Any] = field(default_factory=dict)
     #: what stopped the journey before its end, if anything did
     stopped_by: str = ""
     #: share of the robots that were to speak v2
@@ -70,6 +76,12 @@ class Report:
                 }
                 for rollback in self.rollbacks
             ],
+            "rehearsals": [
+                {name: one.get(name) for name in ("at", "began_at", "state", "seconds", "robot_id")}
+                for one in self.rehearsals
+            ],
+            "backups": [{name: one[name] for name in ("kind", "state", "rows", "size_bytes")} for one in self.backups],
+            "criteria": self.migration.get("criteria", []),
             "failovers": self.totals.get("failovers"),
             "mirror": {
                 direction: {
@@ -90,6 +102,9 @@ def judge(report: Report) -> Report:
     outside = accounts.not_heard_by_new - accounts.not_heard_in_outage
     unobserved = [shift for shift in report.shifts if shift["state"] != "observed"]
     slow = [rollback for rollback in report.rollbacks if rollback["seconds"] is None or rollback["seconds"] > 1.0]
+    unproven = [one["state"] for one in report.backups if one["state"] not in ("verified", "removed")]
+    criteria = report.migration.get("criteria", [])
+    failed = [one["title"] for one in criteria if one["verdict"] == "fail"]
     claims = [
         Claim("the journey reached its end", not report.stopped_by, report.stopped_by or "it did"),
         Claim("every phase was entered", all(slug in stays for slug in EVERY_PHASE), ", ".join(stays)),
@@ -116,6 +131,14 @@ def judge(report: Report) -> Report:
             "the failure of new was rolled back by itself", len(automatic) >= 1, f"{len(automatic)} automatic rollbacks"
         ),
         Claim("every rollback took under a second", bool(report.rollbacks) and not slow, f"{len(slow)} were slower"),
+        Claim("the audit log is whole up to its anchor", not report.audit, report.audit or "it is"),
+        Claim("the way back was rehearsed", bool(report.rehearsals), f"{len(report.rehearsals)} rehearsals"),
+        Claim(
+            "every backup was restored and compared, and legacy's last state archived",
+            any(one["kind"] == "legacy" for one in report.backups) and not unproven,
+            f"{len(report.backups)} backups{', ' + ', '.join(unproven) if unproven else ''}",
+        ),
+        Claim("no criterion of success failed", bool(criteria) and not failed, ", ".join(failed) or "none"),
         Claim("the failed phase was tried again", stays.count("canary_10") >= 2, f"{stays.count('canary_10')} stays"),
     ]
     return Report(**{**{name: getattr(report, name) for name in report.__slots__}, "claims": claims})
