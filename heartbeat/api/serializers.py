@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -36,6 +37,21 @@ class Text(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class TextDescribed(OpenApiSerializerFieldExtension):
+    """In the OpenAPI document: a text that may not be blank says something besides spaces."""
+
+    target_class = Text
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """A string with its length."""
+        told: dict[str, Any] = {"type": "string"}
+        if self.target.max_length is not None:
+            told["maxLength"] = self.target.max_length
+        if not self.target.allow_blank:
+            told["pattern"] = r"\S"
+        return told
 
 
 @extend_schema_field({"type": "string", "maxLength": LONGEST_TAG, "pattern": PATTERN})

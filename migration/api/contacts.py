@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.access_serializers import Flag
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
 from migration import contacts
@@ -28,6 +29,7 @@ class ContactRequest(serializers.ModelSerializer):
     """One person or desk in one duty; reachable by telephone or e-mail."""
 
     duty = serializers.ChoiceField(DUTIES)
+    is_backup = Flag(required=False, default=False)
     name = Text(max_length=150)
     telephone = Text(max_length=64, required=False, allow_blank=True)
     note = Text(max_length=500, required=False, allow_blank=True)
@@ -92,7 +94,7 @@ class StepSerializer(serializers.Serializer):
 class PathRequest(serializers.Serializer):
     """The whole escalation path."""
 
-    steps = StepSerializer(many=True, allow_empty=False, max_length=20)
+    steps = serializers.ListField(child=StepSerializer(), allow_empty=False, min_length=1, max_length=20)
 
 
 class WalkedSerializer(StepSerializer):

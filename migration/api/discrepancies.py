@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
 from heartbeat.api.queries import Query, several
@@ -83,7 +84,7 @@ class ReconciliationRequest(serializers.Serializer):
 class ReviewRequest(serializers.Serializer):
     """Approve it, and it is applied at once, or reject it and say why."""
 
-    approve = serializers.BooleanField()
+    approve = Flag()
     reason = Text(max_length=2000, required=False, allow_blank=True, default="")
 
 

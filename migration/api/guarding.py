@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
 from heartbeat.api.queries import Query
@@ -29,7 +30,7 @@ class RuleRequest(serializers.Serializer):
 class AutomationRequest(serializers.Serializer):
     """Automatic rollbacks on or off, and why."""
 
-    on = serializers.BooleanField()
+    on = Flag()
     reason = Reason()
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from heartbeat.api.serializers import Text
 from teleop import stopping
 from teleop.current import alerts_for
 from teleop.models import Participation, QualitySample, RobotOperation, Session, SessionEvent, StopRequest
@@ -118,7 +119,7 @@ class SessionDetailSerializer(SessionSerializer):
 class StopAsked(serializers.Serializer):
     """Why the robot shall end its session."""
 
-    reason = serializers.CharField(max_length=500)
+    reason = Text(max_length=500)
 
 
 class StopSerializer(serializers.ModelSerializer):

@@ -76,16 +76,20 @@ class ByAsking(Keyset):
     unique = Order("pk", str)
 
 
+def _text(most: int) -> serializers.CharField:
+    return serializers.CharField(min_length=1, max_length=most, trim_whitespace=False)
+
+
 class SessionQuery(Query):
     """Which sessions."""
 
-    robot = several(serializers.CharField(max_length=128), help_text="Ids, in any spelling")
-    operator = several(serializers.CharField(max_length=64))
+    robot = several(_text(128), help_text="Ids, in any spelling")
+    operator = several(_text(64))
     driver = several(serializers.ChoiceField(DRIVERS))
     state = several(serializers.ChoiceField(SESSION_STATES))
     ending = several(serializers.ChoiceField(ENDINGS))
-    kind = several(serializers.CharField(max_length=64))
-    site = several(serializers.CharField(max_length=64))
+    kind = several(_text(64))
+    site = several(_text(64))
     since = Moment(required=False, help_text="Open at this time or later")
     until = Moment(required=False, help_text="Began before this time")
     min_latency_ms = serializers.FloatField(required=False, min_value=0, help_text="Highest latency at least this")
@@ -147,9 +151,9 @@ class OperationQuery(Query):
 
     state = several(serializers.ChoiceField(STATES))
     driver = several(serializers.ChoiceField(DRIVERS))
-    operator = several(serializers.CharField(max_length=64))
-    kind = several(serializers.CharField(max_length=64))
-    site = several(serializers.CharField(max_length=64))
+    operator = several(_text(64))
+    kind = several(_text(64))
+    site = several(_text(64))
     disagrees = serializers.BooleanField(required=False, help_text="Whether legacy concludes something else")
 
 
