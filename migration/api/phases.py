@@ -1,10 +1,12 @@
 """REST v2 of the way forward: settings, dry runs, pauses, ramps, pins, freezes, second persons, presence."""
 
+import re
+from datetime import time
 from typing import Any
 from zoneinfo import available_timezones
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiTypes, extend_schema
+from drf_spectacular.utils import OpenApiTypes, extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import serializers
 from rest_framework import status as http
 from rest_framework.exceptions import ValidationError
@@ -44,8 +46,25 @@ class RampSerializer(serializers.ModelSerializer):
         exclude: list[str] = []
 
 
+_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
+
+
+@extend_schema_field({"type": "string", "pattern": _TIME})
+class TimeOfDay(serializers.TimeField):
+    """A time of a clock on a wall. DRF's own takes an offset, and forgets it."""
+
+    def to_internal_value(self, value: Any) -> time:
+        """The time, or a refusal."""
+        if not isinstance(value, str) or not re.fullmatch(_TIME, value, re.ASCII):
+            raise ValidationError("give a time such as 14:00, without an offset: `time_zone` says of where")
+        told: time = super().to_internal_value(value)
+        return told
+
+
 class FreezeSerializer(serializers.ModelSerializer):
     """A freeze window."""
+
+    daily_at = TimeOfDay(read_only=True, allow_null=True, format="%H:%M:%S")
 
     class Meta:
         model = FreezeWindow
@@ -88,7 +107,7 @@ class FreezeRequest(serializers.Serializer):
     site = Text(max_length=200, required=False, default="", allow_blank=True)
     starts_at = serializers.DateTimeField(required=False)
     ends_at = serializers.DateTimeField(required=False)
-    daily_at = serializers.TimeField(required=False)
+    daily_at = TimeOfDay(required=False)
     before_minutes = serializers.IntegerField(min_value=0, max_value=720, required=False, default=30)
     after_minutes = serializers.IntegerField(min_value=0, max_value=720, required=False, default=30)
     time_zone = Text(max_length=64, required=False, default="UTC")
@@ -176,6 +195,7 @@ class ResumeView(_Action):
         return {"run": pausing.resume(actor=actor, reason=reason).pk, "paused_at": None}
 
 
+@extend_schema_view(post=extend_schema(responses=RampSerializer))
 class RampCancelView(_Action):
     """Give up the rest of the way into a phase."""
 
@@ -186,6 +206,7 @@ class RampCancelView(_Action):
         return RampSerializer(ramping.cancel(actor=actor, reason=reason)).data
 
 
+@extend_schema_view(post=extend_schema(responses={202: ShiftSerializer}))
 class RampCompleteView(_Action):
     """Take all of the remaining way at once."""
 
@@ -197,6 +218,7 @@ class RampCompleteView(_Action):
         return ShiftSerializer(climbing.complete(actor=actor, reason=reason)).data
 
 
+@extend_schema_view(post=extend_schema(responses={202: ShiftSerializer}))
 class RampBeginView(_Action):
     """Take the rest of the way after a ramp was cancelled."""
 
@@ -208,6 +230,7 @@ class RampBeginView(_Action):
         return ShiftSerializer(climbing.begin_again(actor=actor, reason=reason)).data
 
 
+@extend_schema_view(post=extend_schema(responses={202: ProposalSerializer}))
 class ShortenView(_Action):
     """Let the phase's time end now; takes two people."""
 
@@ -219,6 +242,7 @@ class ShortenView(_Action):
         return ProposalSerializer(shorten(actor=actor, reason=reason)).data
 
 
+@extend_schema_view(post=extend_schema(responses=ProposalSerializer))
 class ProposalCancelView(_Action):
     """Take a proposal back."""
 
@@ -229,6 +253,7 @@ class ProposalCancelView(_Action):
         return ProposalSerializer(proposing.cancel(where["pk"], actor=actor, reason=reason)).data
 
 
+@extend_schema_view(post=extend_schema(responses=FreezeSerializer))
 class FreezeLiftView(_Action):
     """End a freeze before its time."""
 

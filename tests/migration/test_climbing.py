@@ -6,17 +6,22 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
+from heartbeat.api import examples
 from heartbeat.models import Robot
 from heartbeat.rules.identity import bucket_of
 from migration import advancing, climbing, configuring, foreseeing, freezing, pinning, ramping, rolling_back, shifting
 from migration.actors import Actor
+from migration.api.examples import EXAMPLES
 from migration.clock import system_clock
 from migration.errors import Refused
 from migration.models import AuditEntry, PhaseRun, Pin, Proposal, Ramp, TrafficShift
 from migration.rules.voting import Role
 from migration.shortening import shorten
 from tests.builders import heard_robot, person
+from tests.heartbeat.api.conforming import outline
 from tests.migration.installation import door, in_phase, installation, supplied  # noqa: F401
 from tests.migration.test_advancing import four_go_votes, shadow  # noqa: F401
 
@@ -268,3 +273,55 @@ def test_a_rollback_overtakes_a_ramp(shadow):
     assert Ramp.objects.get().state == "overtaken"
     assert PhaseRun.objects.get(state="active").slug == "shadow"
     assert "ramp_begun" in set(AuditEntry.objects.values_list("action", flat=True))
+
+
+def test_an_example_of_the_way_forward_has_what_the_answer_has(installation, monkeypatch):
+    in_phase(installation, "shadow")
+    known = examples.read(EXAMPLES.with_name("examples_phases.json"))
+    client, api = APIClient(), "/api/v2/migration"
+    client.force_login(User.objects.create_superuser("ada"))
+    heard_robot(next(f"Lekiwi_{number}" for number in range(1_000) if bucket_of(f"Lekiwi_{number}") < 400))
+    # what holds a step is the matter of the tests above
+    monkeypatch.setattr(climbing, "held_by", lambda *_: [])
+    monkeypatch.setattr(climbing.judging, "judge", lambda *_: [])
+    monkeypatch.setattr(climbing.advancing, "hindrances", lambda *_: [])
+    answers = {}
+
+    def ask(place: str, **names) -> dict:
+        method, _, path = place.partition(" ")
+        body = known[f"{method} {api}{path}"].get("request")
+        query = "?to=canary_10" if path == "/dry-run" else ""
+        sent = (json.dumps(body), "application/json") if body else ()
+        answer = client.generic(method, f"{api}{path.format(**names)}{query}", *sent)
+        answers[f"{method} {api}{path}"] = answer
+        return answer.json()
+
+    def no_shift_waits() -> None:
+        for waiting in TrafficShift.objects.filter(state="requested"):
+            shifting.cancel(waiting.pk, actor=LEAD, reason="a test")
+
+    ask("GET /dry-run")
+    ask("POST /proposals/{id}/cancel", id=ask("POST /shorten")["id"])
+    ask("PATCH /phases/{slug}/settings", slug="canary_10")
+    ask("GET /phases/{slug}/settings", slug="canary_10")
+    shifting.apply(advancing.advance(actor=LEAD).pk)
+    ask("GET /ramps")
+    for place in ("POST /ramps/complete", "POST /ramps/cancel", "POST /ramps/begin"):
+        ask(place)
+        no_shift_waits()
+    ask("POST /pause")
+    ask("POST /resume")
+    ask("POST /pins")
+    no_shift_waits()
+    Pin.objects.create(key="lekiwi_5a3f", side="legacy", reason="x", pinned_by="ada", pinned_at=system_clock().now())
+    ask("GET /pins")
+    made = ask("POST /freezes")["id"]
+    ask("GET /freezes")
+    ask("POST /freezes/{id}/lift", id=made)
+    ask("POST /presence")
+
+    assert set(answers) == set(known)
+    for place, answer in answers.items():
+        (status,) = set(known[place]) - {"request"}
+        assert str(answer.status_code) == status, (place, answer.content)
+        assert outline(answer.json()) == outline(known[place][status]), place
