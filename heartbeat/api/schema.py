@@ -61,6 +61,7 @@ _SAID = {
     "413": "The body is too large",
     "415": "The body is of a type that is not taken",
     "422": "A reason is missing",
+    "503": "The robots' door cannot be read or told now",
 }
 
 
@@ -132,6 +133,8 @@ def _say_how_it_is_refused(path: str, method: str, operation: dict[str, Any]) ->
         statuses += ["413", "415"]
     if method != "get" and "/migration/" in path:
         statuses += ["409", "422"]
+    if "/migration/" in path:
+        statuses.append("503")
     if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", ())):
         statuses.append("412")
     answer = {"content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

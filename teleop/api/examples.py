@@ -32,7 +32,8 @@ commit. The same as a frame of the robots' socket: `{"type":"signals","boot_id",
         "required": ["status", "signals"],
         "properties": {"status": {"const": "accepted"}, "signals": {"type": "integer"}},
     }
-    refused = {status: {"description": "Why it was not taken", "content": _PROBLEM} for status in ("401", "403", "422")}
+    refusals = ("401", "403", "422", "429", "503")
+    refused = {status: {"description": "Why it was not taken", "content": _PROBLEM} for status in refusals}
     body = {"application/json": {"schema": {"$ref": "#/components/schemas/Signals"}}}
     return {
         "operationId": "teleop_signals",

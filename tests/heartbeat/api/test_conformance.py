@@ -27,6 +27,18 @@ WINDOWS = {
     "include-path-regex": "/api/v2/maintenance-windows",
     "checks": {"positive_data_acceptance": {"enabled": False}},
 }
+#: no schema says what exists: checks, contacts, time zones, settings and their values; nor which times go together
+MIGRATION = [
+    {"include-path": f"/api/v2/migration/{path}", "checks": {"positive_data_acceptance": {"enabled": False}}}
+    for path in ("checks/runs", "contacts", "contacts/rota", "contacts/escalation", "freezes", "phases/{slug}/settings")
+]
+#: a rejection needs a reason, an approval none
+REVIEW = {
+    "include-path": "/api/v2/migration/reconciliations/{id}/review",
+    "checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 404, 409, 422]}},
+}
+#: there is no robots' door here, so its 503 is an answer
+DOOR = {"include-path-regex": "/api/v2/migration/(dry-run|pins)$", "checks": HEALTH["checks"]}
 
 
 @pytest.fixture
@@ -50,7 +62,7 @@ def fleet(db: None, kept_connection: None, settings: Settings) -> None:
 
 @pytest.fixture(scope="module")
 def site() -> schemathesis.BaseSchema:
-    schema = loaded(document(), [HEALTH, WINDOWS])
+    schema = loaded(document(), [HEALTH, WINDOWS, *MIGRATION, REVIEW, DOOR])
     schema.app = get_wsgi_application()
     return schema
 

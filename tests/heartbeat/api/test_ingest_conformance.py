@@ -18,7 +18,7 @@ from heartbeat.legacy_api.store import Store
 from teleop.rules.reading import read_operation
 from tests.heartbeat.api.conforming import conform, labels, loaded
 from tests.heartbeat.conftest import issue_token, marks
-from tests.heartbeat.running import ingest
+from tests.heartbeat.running import ingest, manage
 
 
 def contract() -> FastAPI:
@@ -33,6 +33,7 @@ LEGACY = contract().openapi()
 
 @pytest.fixture(scope="module")
 def address(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    manage(database_url, "migrate", "teleop", "--skip-checks", "-v", "0")  # where signals are stored
     with ingest(database_url, tmp_path_factory.mktemp("ingest")) as address:
         yield address
 
@@ -52,8 +53,8 @@ def test_the_legacy_contract_is_answered_as_it_is_described(
     conform(legacy, label, ask)
 
 
-#: a body that is fine by its schema may speak of another robot, and a path may hold no token
-ANOTHERS = {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403]}}
+#: a body that is fine by its schema may speak of another robot, a path may hold no token, a robot may call too often
+ANOTHERS = {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 429]}}
 #: a batch is taken whatever its items are: each is refused by itself
 EACH_BY_ITSELF = {"negative_data_rejection": {"enabled": False}}
 
