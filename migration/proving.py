@@ -65,7 +65,9 @@ def team_is_trained() -> tuple[bool, str] | None:
     from migration.checklist.signing import signatures
 
     signed = signatures().get("training")
-    return None if signed is None else (True, f"signed by {signed.by} at {signed.at:%Y-%m-%d %H:%M} UTC")
+    if signed is None or signed.is_void:
+        return None
+    return True, f"signed by {signed.person} at {signed.at:%Y-%m-%d %H:%M} UTC"
 
 
 def legacy_is_decommissioned() -> tuple[bool, str] | None:

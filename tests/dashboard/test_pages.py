@@ -96,5 +96,6 @@ def test_the_page_of_the_way_forward_pauses_foresees_and_has_no_barrier(pages):
     page.get_by_test_id("foresee").click()
     expect(page.get_by_test_id("foreseen")).to_contain_text("of 1 robots to new", timeout=PATIENCE_MS)
     expect(page.get_by_test_id("way")).to_contain_text("On watch: migration_lead", timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("resume")).to_be_visible(timeout=PATIENCE_MS)
     assert complaints_of_axe(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 390

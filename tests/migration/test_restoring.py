@@ -161,6 +161,7 @@ def wal(settings, tmp_path: Path):
     shutil.rmtree(WAL_ARCHIVE)
 
 
+@pytest.mark.alone  # a base backup, an archive and a second server
 def test_raw_heartbeats_that_were_deleted_and_altered_come_back_from_the_archive_and_none_since_is_lost(
     latched, legacy, wal
 ):
