@@ -29,7 +29,7 @@ class ContactRequest(serializers.ModelSerializer):
     """One person or desk in one duty; reachable by telephone or e-mail."""
 
     duty = serializers.ChoiceField(DUTIES)
-    is_backup = Flag(required=False, default=False)
+    is_backup = Flag(required=False)
     name = Text(max_length=150)
     telephone = Text(max_length=64, required=False, allow_blank=True)
     note = Text(max_length=500, required=False, allow_blank=True)
