@@ -57,7 +57,8 @@ def test_clicks_from_phase_1_to_2_and_back_while_robots_run(system, browser, tmp
     crew = Crew.at(system.url("OWN_DOOR_PORT"))
     ledger = tmp_path / "ledger"
     with fleet(system.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger):
-        crew.until("phase 0 waits for votes", lambda: only_votes_are_missing(crew, "preparation"), seconds=60)
+        crew.sign_everything()
+        crew.until("phase 0 waits for votes", lambda: only_votes_are_missing(crew, "preparation"), seconds=90)
         crew.vote("lead", "go", "")
         everybody_else_votes_go(crew)
         crew.until("phase 1 is asked for", crew.advance, seconds=20)
