@@ -21,7 +21,7 @@ def steps() -> dict[str, list[str]]:
         "layers": [str(programs / "lint-imports")],
         "migrations": [sys.executable, "-W", "ignore", "manage.py", "makemigrations", "--check", "--dry-run"],
         # Most tests wait for processes more than they compute; those marked `alone` measure, or fill the machine.
-        "tests": [sys.executable, "-m", "pytest", "-n", "3", "--dist", "loadfile", "-m", "not alone"],
+        "tests": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"],
         "tests that need the machine alone": [sys.executable, "-m", "pytest", "-m", "alone"],
     }
 
