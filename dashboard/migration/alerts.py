@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import needs, signed_in
 from dashboard.forms import CommentForm
-from dashboard.migration.standing import standing
+from dashboard.migration.framing import framed
 from migration.actors import Actor
 from migration.alerts import acknowledging, pipeline
 from migration.alerts.path import escalation_path
@@ -31,7 +31,7 @@ _LOOKS = {"waiting": "wait", "sent": "ok", "failed": "bad"}
 @signed_in
 def alerts(request: HttpRequest) -> HttpResponse:
     """The page."""
-    return standing(request, "dashboard/migration/alerts.html", {**_context(request), "page": "alerts"})
+    return framed(request, "dashboard/migration/alerts.html", "alerts", _context(request))
 
 
 @require_GET

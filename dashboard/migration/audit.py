@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from dashboard.access import signed_in
 from dashboard.forms import AuditForm
-from dashboard.migration.standing import standing
+from dashboard.migration.framing import framed
 from migration.api.audit import proof, streamed
 from migration.auditing.exporting import FORMATS
 from migration.auditing.querying import narrowed
@@ -31,7 +31,6 @@ def audit(request: HttpRequest) -> HttpResponse:
         entries = entries.filter(sequence__lt=before)
     shown = list(entries.order_by("-sequence")[: _ON_A_PAGE + 1])
     context = {
-        "page": "audit",
         "rows": [_row(entry) for entry in shown[:_ON_A_PAGE]],
         "older": _query(request, before=str(shown[_ON_A_PAGE - 1].sequence)) if len(shown) > _ON_A_PAGE else "",
         "filters": {name: request.GET.get(name, "") for name in ("q", "actor", "action", "since", "until")},
@@ -40,7 +39,7 @@ def audit(request: HttpRequest) -> HttpResponse:
         "problem": " ".join(f"{name}: {' '.join(map(str, said))}" for name, said in form.errors.items()),
         "exports": [(one, f"format={one}&{_query(request)}") for one in FORMATS],
     }
-    return standing(request, "dashboard/migration/audit.html", context, status=200 if form.is_valid() else 422)
+    return framed(request, "dashboard/migration/audit.html", "audit", context, status=200 if form.is_valid() else 422)
 
 
 @require_GET

@@ -1,4 +1,4 @@
-"""What the pages of lists share: the live bar around them, and answers to their forms."""
+"""What the pages of the migration share: the live bar around them, and answers to the forms of lists."""
 
 import json
 from typing import Any
@@ -11,12 +11,18 @@ from dashboard.personal import personal_context
 from dashboard.snapshot import take
 
 
-def framed(request: HttpRequest, template: str, page: str, context: dict[str, Any]) -> HttpResponse:
+def framed(
+    request: HttpRequest, template: str, page: str, context: dict[str, Any], *, status: int = 200
+) -> HttpResponse:
     """A whole page with the bar, its buttons and the live view that renews the bar."""
     snapshot = take()
     shown = bar(snapshot)
-    frame = {"at": shown.at, "regions": shown.html, "data": shown.data, "views": ("migration/bar",), "page": page}
-    return render(request, template, {**personal_context(request, snapshot.status), **frame, **context})
+    frame = {
+        **{"at": shown.at, "now": snapshot.at, "regions": shown.html, "data": shown.data},
+        **{"views": ("migration/bar",), "page": page},
+    }
+    personal = personal_context(request, snapshot.status)
+    return render(request, template, {**personal, **frame, **context}, status=status)
 
 
 def done(request: HttpRequest, template: str, context: dict[str, Any], sentence: str) -> HttpResponse:

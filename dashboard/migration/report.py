@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from dashboard.access import signed_in
 from dashboard.forms import ReplayForm
-from dashboard.migration.standing import standing
+from dashboard.migration.framing import framed
 from migration.models import PhaseRun
 from migration.reporting import rendering
 from migration.reporting.replaying import NothingStored, replay
@@ -32,8 +32,8 @@ def report(request: HttpRequest) -> HttpResponse:
         response["Content-Disposition"] = f'attachment; filename="migration-report.{suffix}"'
         return response
     runs = PhaseRun.objects.order_by("id")
-    context = {"page": "report", "report": found, "formats": list(_MEDIA), "runs": runs}
-    return standing(request, "dashboard/migration/report.html", context)
+    context = {"report": found, "formats": list(_MEDIA), "runs": runs}
+    return framed(request, "dashboard/migration/report.html", "report", context)
 
 
 @require_GET

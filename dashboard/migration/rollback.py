@@ -13,10 +13,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import needs, signed_in
 from dashboard.forms import SAY_WHY, ReasonForm
-from dashboard.partials import OUR_ROLLBACK_SECONDS, bar, rollback_scale
-from dashboard.personal import personal_context
+from dashboard.migration.framing import framed
+from dashboard.partials import OUR_ROLLBACK_SECONDS, rollback_scale
 from dashboard.presentation import measured_seconds
-from dashboard.snapshot import take
 from migration import advancing, guarding, rehearsing, restoring, rolling_back
 from migration.actors import Actor
 from migration.errors import Refused
@@ -56,19 +55,7 @@ class RestoreForm(ReasonForm):
 @signed_in
 def rollback(request: HttpRequest, pk: int | None = None) -> HttpResponse:
     """The latest rollback, or the one with this number, and everything that guards the way back."""
-    snapshot = take()
-    shown = bar(snapshot)
-    context = {
-        **personal_context(request, snapshot.status),
-        **_facts(pk),
-        **_buttons(request),
-        "at": shown.at,
-        "regions": shown.html,
-        "data": shown.data,
-        "views": ("migration/bar",),
-        "page": "rollback",
-    }
-    return render(request, "dashboard/migration/rollback.html", context)
+    return framed(request, "dashboard/migration/rollback.html", "rollback", {**_facts(pk), **_buttons(request)})
 
 
 @require_GET

@@ -12,9 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from dashboard.access import needs, signed_in
 from dashboard.forms import SAY_WHY, ReasonForm
-from dashboard.partials import bar
-from dashboard.personal import personal_context
-from dashboard.snapshot import take
+from dashboard.migration.framing import framed
 from migration.actors import Actor
 from migration.errors import Refused
 from migration.models import HistoryGap, MatchEntry, QuarantinedRow
@@ -46,19 +44,7 @@ class MatchForm(ReasonForm):
 @signed_in
 def sync(request: HttpRequest) -> HttpResponse:
     """The page, complete without a script."""
-    snapshot = take()
-    shown = bar(snapshot)
-    context = {
-        **personal_context(request, snapshot.status),
-        **_figures(),
-        **_orders(request),
-        "at": shown.at,
-        "regions": shown.html,
-        "data": shown.data,
-        "views": ("migration/bar",),
-        "page": "sync",
-    }
-    return render(request, "dashboard/migration/sync.html", context)
+    return framed(request, "dashboard/migration/sync.html", "sync", {**_figures(), **_orders(request)})
 
 
 @require_GET

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
 from migration.actors import Actor
@@ -167,6 +168,4 @@ class WithdrawalView(APIView):
 def _asked(serializer: Any, subject: str, request: Request) -> dict[str, Any]:
     if subject not in signing.SUBJECTS:
         raise NotFound(f"there is nothing to sign by the name {subject}")
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)
+    return body_of(request, serializer)

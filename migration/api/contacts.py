@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from heartbeat.api.access_serializers import Flag
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
 from migration import contacts
@@ -130,7 +131,7 @@ class ContactsView(APIView):
     @extend_schema(request=ContactRequest, responses={201: ContactSerializer})
     def post(self, request: Request) -> Response:
         """Enter somebody."""
-        fields = _parsed(ContactRequest, request)
+        fields = body_of(request, ContactRequest)
         made = changing.put_contact(fields, actor=Actor.of(request.user))
         return Response(ContactSerializer(made).data, status=http.HTTP_201_CREATED)
 
@@ -144,7 +145,7 @@ class ContactView(APIView):
     def put(self, request: Request, pk: int) -> Response:
         """Change it."""
         contact = get_object_or_404(Contact, pk=pk)
-        fields = _parsed(ContactRequest, request)
+        fields = body_of(request, ContactRequest)
         return Response(
             ContactSerializer(changing.put_contact(fields, actor=Actor.of(request.user), contact=contact)).data
         )
@@ -164,7 +165,7 @@ class ChannelView(APIView):
     @extend_schema(request=ChannelRequest, responses=ChannelSerializer)
     def put(self, request: Request, purpose: str) -> Response:
         """Enter or change it."""
-        fields = _parsed(ChannelRequest, request)
+        fields = body_of(request, ChannelRequest)
         if purpose not in set(Purpose):
             raise NotFound(f"there is no channel for {purpose}; there are {chr(44).join(Purpose)}")
         channel = changing.put_channel({**fields, "purpose": purpose}, actor=Actor.of(request.user))
@@ -179,7 +180,7 @@ class RotaView(APIView):
     @extend_schema(request=RotaRequest, responses={201: RotaSerializer})
     def post(self, request: Request) -> Response:
         """Put somebody on the rota."""
-        given = _parsed(RotaRequest, request)
+        given = body_of(request, RotaRequest)
         shift = changing.put_on_rota(
             given["contact"], given["starts_at"], given["ends_at"], actor=Actor.of(request.user)
         )
@@ -206,7 +207,7 @@ class EscalationView(APIView):
     @extend_schema(request=PathRequest, responses=WalkedSerializer(many=True))
     def put(self, request: Request) -> Response:
         """Replace the path."""
-        given = _parsed(PathRequest, request)
+        given = body_of(request, PathRequest)
         steps = [(step["after_minutes"], Duty(step["duty"])) for step in given["steps"]]
         changing.put_path(steps, actor=Actor.of(request.user))
         return Response(everything()["escalation"])
@@ -230,9 +231,3 @@ def everything() -> dict[str, Any]:
         ],
         "missing": contacts.missing(now),
     }
-
-
-def _parsed(serializer: Any, request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)

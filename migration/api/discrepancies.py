@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query, several
 from heartbeat.api.serializers import Text
 from migration.actors import Actor
@@ -150,7 +151,7 @@ class ExplanationView(APIView):
     @extend_schema(request=ExplanationRequest, responses=DiscrepancySerializer)
     def post(self, request: Request, pk: int) -> Response:
         """Say why it is no fault; it holds for the values that it has now."""
-        asked = _parse(ExplanationRequest, request)
+        asked = body_of(request, ExplanationRequest)
         found = reconciling.explain(pk, actor=Actor.of(request.user), explanation=asked["explanation"])
         return Response(DiscrepancySerializer(found).data)
 
@@ -163,7 +164,7 @@ class ProposalView(APIView):
     @extend_schema(request=ReconciliationRequest, responses={201: ReconciliationSerializer})
     def post(self, request: Request, pk: int) -> Response:
         """Ask for a review; 409 with the reason when it cannot be reconciled this way."""
-        asked = _parse(ReconciliationRequest, request)
+        asked = body_of(request, ReconciliationRequest)
         made = reconciling.propose(pk, asked["taker"], actor=Actor.of(request.user), reason=asked["reason"])
         return Response(ReconciliationSerializer(made).data, status=http.HTTP_201_CREATED)
 
@@ -176,7 +177,7 @@ class ReviewView(APIView):
     @extend_schema(request=ReviewRequest, responses=ReconciliationSerializer)
     def post(self, request: Request, pk: int) -> Response:
         """Approve and apply it, or reject it. 409 for whoever proposed it. The answer says what became of it."""
-        asked = _parse(ReviewRequest, request)
+        asked = body_of(request, ReviewRequest)
         actor = Actor.of(request.user)
         found = reconciling.review(pk, actor=actor, approved=asked["approve"], reason=asked["reason"])
         if asked["approve"]:
@@ -192,9 +193,3 @@ class ConsistencyView(APIView):
         """The latest comparison, by cohort."""
         Query().parsed(request.query_params)
         return Response(ConsistencySerializer(consistency.latest(Comparison.objects.first())).data)
-
-
-def _parse(serializer: Any, request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from migration import guarding, rehearsing, restoring
 from migration.actors import Actor
@@ -85,7 +86,7 @@ class WatchRuleView(APIView):
     @extend_schema(request=RuleRequest, responses=OpenApiTypes.OBJECT)
     def put(self, request: Request, name: str) -> Response:
         """Let the rule observe, hold or roll back."""
-        asked = _parse(RuleRequest, request)
+        asked = body_of(request, RuleRequest)
         rule = guarding.set_rule(name, asked["mode"], actor=Actor.of(request.user), reason=asked["reason"])
         return Response({"name": rule.name, "mode": rule.mode, "changed_by": rule.changed_by})
 
@@ -98,7 +99,7 @@ class AutomationView(APIView):
     @extend_schema(request=AutomationRequest, responses=OpenApiTypes.OBJECT)
     def put(self, request: Request) -> Response:
         """Switch it off or on. While it is off, every rule observes and steps forward are locked."""
-        asked = _parse(AutomationRequest, request)
+        asked = body_of(request, AutomationRequest)
         switched = guarding.switch(asked["on"], actor=Actor.of(request.user), reason=asked["reason"])
         return Response({"on": switched.is_on, "by": switched.by, "at": switched.at})
 
@@ -117,7 +118,7 @@ class RehearsalsView(Listing):
     @extend_schema(request=ReasonRequest, responses={201: RehearsalSerializer})
     def post(self, request: Request) -> Response:
         """Rehearse now. The answer is what was measured."""
-        _parse(ReasonRequest, request)
+        body_of(request, ReasonRequest)
         done = rehearsing.rehearse(actor=Actor.of(request.user))
         return Response(RehearsalSerializer(done).data, status=status.HTTP_201_CREATED)
 
@@ -136,13 +137,7 @@ class RestoresView(Listing):
     @extend_schema(request=RestoreRequest, responses={202: RestoreSerializer})
     def post(self, request: Request) -> Response:
         """Ask for a restore; a worker takes it. 409 while robots are on `new`."""
-        asked = _parse(RestoreRequest, request)
+        asked = body_of(request, RestoreRequest)
         restore = restoring.ask(actor=Actor.of(request.user), reason=asked["reason"], until=asked["until"])
         restoring.enqueue(restore)
         return Response(RestoreSerializer(restore).data, status=status.HTTP_202_ACCEPTED)
-
-
-def _parse(serializer: Any, request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)

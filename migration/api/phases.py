@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
 from migration import climbing, configuring, foreseeing, freezing, pausing, pinning, presence, proposing, ramping
@@ -135,7 +136,7 @@ class SettingsView(APIView):
     @extend_schema(request=SettingsRequest, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request, slug: str) -> Response:
         """Change some; votes and evidence of the phase before and of this one are void then."""
-        asked = _parse(SettingsRequest, request)
+        asked = body_of(request, SettingsRequest)
         try:
             configuring.change(slug, asked["changes"], actor=Actor.of(request.user), reason=asked["reason"])
         except InvalidSetting as error:
@@ -170,7 +171,7 @@ class _Action(APIView):
     @extend_schema(request=ReasonRequest, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request, **where: Any) -> Response:
         """Do it; 409 with the reasons if it may not be done now."""
-        asked = _parse(ReasonRequest, request)
+        asked = body_of(request, ReasonRequest)
         return Response(self.act(Actor.of(request.user), asked["reason"], **where), status=self.status)
 
 
@@ -296,7 +297,7 @@ class FreezesView(ListedView):
     @extend_schema(request=FreezeRequest, responses={201: FreezeSerializer})
     def post(self, request: Request) -> Response:
         """Freeze the way forward."""
-        window = freezing.freeze(actor=Actor.of(request.user), **_parse(FreezeRequest, request))
+        window = freezing.freeze(actor=Actor.of(request.user), **body_of(request, FreezeRequest))
         return Response(FreezeSerializer(window).data, status=http.HTTP_201_CREATED)
 
 
@@ -315,7 +316,7 @@ class PinsView(ListedView):
     @extend_schema(request=PinRequest, responses={202: ShiftSerializer})
     def post(self, request: Request) -> Response:
         """Ask to pin or unpin one robot; it holds once the shift is observed."""
-        asked, actor = _parse(PinRequest, request), Actor.of(request.user)
+        asked, actor = body_of(request, PinRequest), Actor.of(request.user)
         if asked["side"]:
             shift = pinning.pin(asked["robot_id"], asked["side"], actor=actor, reason=asked["reason"])
         else:
@@ -345,9 +346,3 @@ class PresenceView(APIView):
     def post(self, request: Request) -> Response:
         """The caller has the dashboard in front of them now."""
         return Response({"at": presence.is_here(request.user).at})
-
-
-def _parse(serializer: Any, request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from heartbeat.api.access_serializers import Flag
 from heartbeat.api.listing import Listing
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from heartbeat.api.serializers import Text
 from migration.actors import Actor
@@ -118,7 +119,7 @@ class SyncTuningView(APIView):
     @extend_schema(request=TuningRequest, responses=OpenApiTypes.OBJECT)
     def patch(self, request: Request) -> Response:
         """Change it while it runs."""
-        asked = _parsed(TuningRequest, request)
+        asked = body_of(request, TuningRequest)
         reason = asked.pop("reason")
         row = tuning.tune(asked, actor=Actor.of(request.user), reason=reason)
         return Response({name: getattr(row, name) for name in tuning.FIELDS})
@@ -164,7 +165,7 @@ class MatchesView(Listing):
     @extend_schema(request=MatchRequest, responses={201: MatchSerializer})
     def post(self, request: Request) -> Response:
         """Match an address with a robot by hand; sync does not change it any more."""
-        asked = _parsed(MatchRequest, request)
+        asked = body_of(request, MatchRequest)
         entry = fleet.match_by_hand(
             asked["address"], asked["robot_id"], actor=Actor.of(request.user), reason=asked["reason"]
         )
@@ -177,9 +178,3 @@ class GapsView(Listing):
     queryset: QuerySet[HistoryGap] = HistoryGap.objects.all()
     serializer_class = GapSerializer
     pagination_class = NewestFirst
-
-
-def _parsed(serializer: Any, request: Request) -> dict[str, Any]:
-    given = serializer(data=request.data)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from heartbeat.api.listing import Listing
 from heartbeat.api.paging import Keyset, Order
+from heartbeat.api.parsing import body_of
 from heartbeat.api.queries import Query
 from migration import advancing, health, latching, recording, rolling_back, shifting, voting
 from migration.actors import Actor
@@ -52,7 +53,7 @@ class AdvanceView(APIView):
 
         Where a step takes two people, the first one's call is answered with a `proposal` that waits for the second.
         """
-        asked = _parse(serializers.AdvanceRequest, request)
+        asked = body_of(request, serializers.AdvanceRequest)
         order = advancing.advance(actor=Actor.of(request.user), reason=asked["reason"])
         if isinstance(order, Proposal):
             return Response({"proposal": ProposalSerializer(order).data}, status=http.HTTP_202_ACCEPTED)
@@ -67,7 +68,7 @@ class VotesView(APIView):
     @extend_schema(request=serializers.VoteRequest, responses={201: serializers.VoteSerializer})
     def post(self, request: Request) -> Response:
         """Cast or change the caller's vote."""
-        asked = _parse(serializers.VoteRequest, request)
+        asked = body_of(request, serializers.VoteRequest)
         vote = voting.cast(request.user, asked["choice"], asked["comment"], asked["role"] or None)
         return Response(serializers.VoteSerializer(vote).data, status=http.HTTP_201_CREATED)
 
@@ -86,7 +87,7 @@ class RollbacksView(Listing):
     @extend_schema(request=serializers.RollbackRequest, responses={201: OpenApiTypes.OBJECT})
     def post(self, request: Request) -> Response:
         """Roll back now. The answer is what was measured."""
-        asked = _parse(serializers.RollbackRequest, request)
+        asked = body_of(request, serializers.RollbackRequest)
         record = rolling_back.roll_back(
             asked["target"], reason=asked["reason"], actor=Actor.of(request.user), leaving=asked.get("leaving")
         )
@@ -102,7 +103,7 @@ class LatchReleaseView(APIView):
     @extend_schema(request=serializers.ReasonRequest, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         """Route as the active phase asks again."""
-        asked = _parse(serializers.ReasonRequest, request)
+        asked = body_of(request, serializers.ReasonRequest)
         recording.drain()
         version = latching.release(actor=Actor.of(request.user), reason=asked["reason"])
         return Response({"version": version})
@@ -131,7 +132,7 @@ class ShiftCancelView(APIView):
     @extend_schema(request=serializers.ReasonRequest, responses=serializers.ShiftSerializer)
     def post(self, request: Request, pk: int) -> Response:
         """Cancel it; 409 if it is too late."""
-        asked = _parse(serializers.ReasonRequest, request)
+        asked = body_of(request, serializers.ReasonRequest)
         shift = shifting.cancel(pk, actor=Actor.of(request.user), reason=asked["reason"])
         return Response(serializers.ShiftSerializer(shift).data)
 
@@ -148,9 +149,3 @@ class HealthView(APIView):
         Query().parsed(request.query_params)
         found = health.look()
         return Response(found, status=http.HTTP_200_OK if found["status"] == "healthy" else 503)
-
-
-def _parse(serializer: Any, request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)

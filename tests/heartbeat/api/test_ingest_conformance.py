@@ -1,5 +1,6 @@
 """What ingest answers: the legacy contract as FastAPI describes it, and the robots' v2 calls as they are documented."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ ANOTHERS = {"positive_data_acceptance": {"expected-statuses": ["2xx", 401, 403, 
 EACH_BY_ITSELF = {"negative_data_rejection": {"enabled": False}}
 
 #: 1.0 is a whole number to JSON schema, and none to the decoder
-NO_WHOLE_NUMBER = "Expected `int`, got `float`"
+NO_WHOLE_NUMBER = re.compile(r"Expected `int( \| null)?`, got `float`")
 
 
 def robots_calls() -> dict[str, Any]:
@@ -93,7 +94,7 @@ def test_the_robots_calls_are_answered_as_they_are_documented(
 ) -> None:
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(base_url=address, headers={**marks(), "Authorization": f"Bearer {token}"})
-        if answer.status_code != 422 or NO_WHOLE_NUMBER not in answer.text:
+        if answer.status_code != 422 or not NO_WHOLE_NUMBER.search(answer.text):
             case.validate_response(answer)
 
     conform(v2, label, ask)
