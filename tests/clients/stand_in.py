@@ -38,6 +38,7 @@ class StandIn:
         self.signal_bodies: list[dict[str, Any]] = []
         self.command_results: list[dict[str, Any]] = []
         self.open_sockets: list[web.WebSocketResponse] = []
+        self._answering = asyncio.Lock()
         #: robot → the token without which its legacy calls are refused
         self.enrolled: dict[str, str] = {}
         self.url = ""
@@ -57,9 +58,10 @@ class StandIn:
             await socket.send_json(frame)
 
     async def _hang_up(self, code: int) -> None:
-        sockets, self.open_sockets = self.open_sockets, []
-        for socket in sockets:
-            await socket.close(code=code)
+        async with self._answering:  # between frames: one that was stored is acknowledged
+            sockets, self.open_sockets = self.open_sockets, []
+            for socket in sockets:
+                await socket.close(code=code)
 
     def _store(self, beat: dict[str, Any], way: str) -> str:
         ways = self.stored.setdefault((beat["boot_id"], beat["sequence"]), [])
@@ -151,8 +153,11 @@ class StandIn:
         self.open_sockets.append(answer)
         await answer.send_json({"type": "hello", "robot_id": "r", "server_time": datetime.now(UTC).isoformat()})
         async for message in answer:
-            if message.type == WSMsgType.TEXT:
-                await self._heard(answer, json.loads(message.data))
+            async with self._answering:
+                if answer not in self.open_sockets:
+                    break
+                if message.type == WSMsgType.TEXT:
+                    await self._heard(answer, json.loads(message.data))
         return answer
 
     async def _heard(self, socket: web.WebSocketResponse, frame: dict[str, Any]) -> None:

@@ -91,6 +91,7 @@ def test_the_page_of_the_way_forward_pauses_foresees_and_has_no_barrier(pages):
     page.get_by_label("Reason (goes into the audit log)").first.fill("lunch")
     page.get_by_test_id("pause").click()
     expect(page.get_by_test_id("resume")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_test_id("pause")).to_have_count(0)
     expect(page.get_by_test_id("way")).to_contain_text("lunch", timeout=PATIENCE_MS)
     page.locator("#dry-to").select_option("full_100")
     page.get_by_test_id("foresee").click()
