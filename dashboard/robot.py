@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models.expressions import RawSQL
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -21,12 +20,11 @@ from dashboard.fleet import operation_words
 from dashboard.live.view import MappingState
 from dashboard.presentation import NEVER, measured_seconds
 from dashboard.telemetry import telemetry
-from dashboard.tracking import computed_liveness
 from heartbeat.models import Robot
 from heartbeat.models.robot import Kind
 from heartbeat.reports import latest_report
 from heartbeat.rules.identity import key_of
-from heartbeat.rules.liveness import Liveness
+from heartbeat.rules.liveness import Liveness, liveness
 from migration import routing
 from migration.drivers.errors import RouteError
 from migration.rules.plans import RoutePlan
@@ -136,15 +134,10 @@ def _plan() -> tuple[RoutePlan | None, int | None]:
     return routed.plan, routed.version
 
 
-def _interval(robot: Robot) -> float:
-    return robot.expected_interval_seconds or robot.interval_seconds or settings.ROBOT_INTERVAL_SECONDS
-
-
 def _liveness(robot: Robot, watched: Mapping[bytes, str], now: datetime) -> Liveness:
     if state := watched.get(robot.key):
         return Liveness(state)
-    seen = robot.last_seen_at and robot.last_seen_at.timestamp()
-    return computed_liveness(seen, _interval(robot), now.timestamp())[0]
+    return liveness(robot.last_seen_at, robot.every_seconds, now, robot.grace_seconds)
 
 
 def _facts(robot: Robot, alive: Liveness, plan: RoutePlan | None) -> dict[str, Any]:
@@ -154,7 +147,7 @@ def _facts(robot: Robot, alive: Liveness, plan: RoutePlan | None) -> dict[str, A
         "robot_id": robot.robot_id,
         "liveness": alive.value,
         "look": _LOOKS[alive],
-        "every": _interval(robot),
+        "every": robot.every_seconds,
         "operation": operation_words(report) or "nothing reported",
         "driven": report.operated,
         "report": report,

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from dashboard.fleet import Fleet, Line, mark_of, operation_words
-from heartbeat.rules.liveness import Liveness, late_after_seconds, offline_after_seconds
+from heartbeat.rules.liveness import Liveness, thresholds
 from teleop.rules.reading import OperationReport, read_operation
 
 #: the moment is the oldest transaction that was still open: what it writes is seen only by a later look. Most
@@ -30,7 +30,8 @@ FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::xid::text AS open,
 LEFT JOIN (
     SELECT r.key, r.robot_id, r.kind, r.site, r.bucket, r.last_side, r.status, coalesce(r.version, '') AS version,
            round(r.battery_percent)::int AS battery, extract(epoch FROM r.last_seen_at)::float8 AS seen,
-           coalesce(r.expected_interval_seconds, r.interval_seconds, %(interval)s) AS every, l.state AS watched,
+           coalesce(r.expected_interval_seconds, r.interval_seconds, %(interval)s) AS every, r.grace_seconds AS grace,
+           l.state AS watched,
            CASE WHEN strpos(r.health::text, '"teleop"') > 0 THEN r.health::text END AS health,
            CASE WHEN r.last_v2_at = r.last_status_at AND strpos(r.payload::text, '"teleop"') > 0
                 THEN r.payload::text END AS payload
@@ -120,8 +121,8 @@ def _robot(row: Sequence[Any]) -> _Robot:
 
 def _line(robot: _Robot, now: float) -> tuple[Line, float]:
     """The line as it is `now`, and when it changes if the robot stays silent."""
-    robot_id, kind, site, bucket, side, status, version, battery, seen, every, watched = robot.facts
-    alive, until = (Liveness(watched), inf) if watched else computed_liveness(seen, every, now)
+    robot_id, kind, site, bucket, side, status, version, battery, seen, every, grace, watched = robot.facts
+    alive, until = (Liveness(watched), inf) if watched else _computed(seen, every, grace, now)
     line = Line(
         id=robot_id,
         kind=kind,
@@ -140,11 +141,12 @@ def _line(robot: _Robot, now: float) -> tuple[Line, float]:
     return line, until
 
 
-def computed_liveness(seen: float | None, every: float, now: float) -> tuple[Liveness, float]:
+def _computed(seen: float | None, every: float, grace: float | None, now: float) -> tuple[Liveness, float]:
     """How the silence since `seen` is read, and until when it is if it lasts."""
     if seen is None:
         return Liveness.NEVER, inf
-    late, offline = seen + late_after_seconds(every), seen + offline_after_seconds(every)
+    limits = thresholds(every, grace)
+    late, offline = seen + limits.late_after_seconds, seen + limits.offline_after_seconds
     if now > offline:
         return Liveness.OFFLINE, inf
     return (Liveness.LATE, offline) if now > late else (Liveness.ONLINE, late)

@@ -33,7 +33,9 @@ _V2_LOGGED = (
 _SEEN = ("robot_id", "address")
 _SAID = ("status", "version", "deployment_id", "message", "health")
 _ASKED = ("group", "kind_by_group")
-_TOLD = ("reported_kind", "site", "firmware", "battery_percent", "payload", "sent_at")
+_TOLD = ("battery_percent", "payload", "sent_at")
+#: a heartbeat that does not say them changes none of them
+_SAID_ONCE = ("reported_kind", "site", "firmware")
 _ROW_SAID = _SAID
 _ROW_ASKED = ("current_version", "group")
 
@@ -98,7 +100,7 @@ _LEGACY_OWNED, _V2_OWNED = "role = 'owner' AND call = 'status'", "role = 'owner'
 _LATEST = """
 seen AS (SELECT DISTINCT ON (robot_key) * FROM applied ORDER BY robot_key, received_at DESC),
 since AS (
-    SELECT robot_key, min(received_at) AS first_seen_at, max(received_at) FILTER (WHERE {owned}) AS owner_at
+    SELECT robot_key, min(received_at) AS first_seen_at, max(received_at) FILTER (WHERE {owned}) AS owner_at{more}
     FROM applied GROUP BY robot_key
 )"""
 
@@ -150,7 +152,7 @@ def _legacy_latest() -> str:
     )
     said = {**_of("row_said", _ROW_SAID), "exact_status": "row_said.exact"}
     asked = {**_of("row_asked", _ROW_ASKED), "exact_check": "row_asked.exact"}
-    return f"""{_LATEST.format(owned=_LEGACY_OWNED)},
+    return f"""{_LATEST.format(owned=_LEGACY_OWNED, more="")},
 said AS (SELECT DISTINCT ON (robot_key) * FROM applied WHERE {says} ORDER BY robot_key, at DESC),
 asked AS (SELECT DISTINCT ON (robot_key) * FROM applied WHERE {asks} ORDER BY robot_key, at DESC),
 row_since AS (SELECT row_key, min(received_at) AS first_at FROM applied GROUP BY row_key),
@@ -169,8 +171,9 @@ rows AS (
 # --- v2 heartbeats ---------------------------------------------------------------------------
 
 
-def _v2_state(seen: str, said: str) -> tuple[str, ...]:
+def _v2_state(seen: str, said: str, ever: str) -> tuple[str, ...]:
     told = {**_of(said, _TOLD), "interval_seconds": f"{said}.next_in_s"}
+    told |= {name: f"coalesce(nullif({ever}.{name}, ''), r.{name})" for name in _SAID_ONCE}
     run = {"boot_id": f"{said}.boot_name", **_of(said, ("sequence", "clock_offset_seconds"))}
     same_run = f"{said}.boot_name IS NOT DISTINCT FROM r.boot_id"
     since = {"boot_at": f"CASE WHEN {same_run} THEN r.boot_at ELSE {said}.received_at END"}
@@ -186,14 +189,16 @@ def _v2_state(seen: str, said: str) -> tuple[str, ...]:
 
 def _v2_once_each() -> str:
     owner_at = "CASE WHEN a.role = 'owner' THEN a.received_at END"
-    return _robots("applied a WHERE r.key = a.robot_key", "a.received_at", owner_at, *_v2_state("a", "a"))
+    return _robots("applied a WHERE r.key = a.robot_key", "a.received_at", owner_at, *_v2_state("a", "a", "a"))
 
 
 def _v2_latest() -> str:
     sources = "seen JOIN since USING (robot_key) JOIN told USING (robot_key) WHERE r.key = seen.robot_key"
-    return f"""{_LATEST.format(owned=_V2_OWNED)},
+    latest = "(array_agg({0} ORDER BY at DESC, sequence DESC NULLS LAST) FILTER (WHERE {0} <> ''))[1] AS {0}"
+    ever = "".join(f", {latest.format(name)}" for name in _SAID_ONCE)
+    return f"""{_LATEST.format(owned=_V2_OWNED, more=ever)},
 told AS (SELECT DISTINCT ON (robot_key) * FROM applied ORDER BY robot_key, at DESC, sequence DESC NULLS LAST),
-{_robots(sources, "since.first_seen_at", "since.owner_at", *_v2_state("seen", "told"))}"""
+{_robots(sources, "since.first_seen_at", "since.owner_at", *_v2_state("seen", "told", "since"))}"""
 
 
 def _counts(tables: Sequence[str], source: str) -> str:

@@ -1,5 +1,6 @@
 """A robot: what all its spellings and calls add up to. Derived from the heartbeats, see `heartbeat.rebuilding`."""
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Case, F, Value, When
@@ -126,3 +127,8 @@ class Robot(models.Model):
 
     def __str__(self) -> str:
         return self.robot_id
+
+    @property
+    def every_seconds(self) -> float:
+        """How often it is expected to speak: as an operator said, or it did itself, or as the fleet does."""
+        return self.expected_interval_seconds or self.interval_seconds or settings.ROBOT_INTERVAL_SECONDS

@@ -114,7 +114,21 @@ def consensus(ballots: Sequence[Ballot], *, judged: str, now: datetime, quorum: 
     wants = [f"{missing} more go votes needed" if missing > 1 else "1 more go vote needed"] if missing > 0 else []
     if quorum.must_include not in going:
         wants.append(f"the {_said(quorum.must_include)} has not said go")
-    return Judgement(Verdict.INCONCLUSIVE, f"{len(going)} of {quorum.needed} go votes; {', '.join(wants)}")
+    told = [f"{len(going)} of {quorum.needed} go votes", ", ".join(wants)]
+    told += _void_ones(ballots, valid, judged=judged, now=now, quorum=quorum)
+    return Judgement(Verdict.INCONCLUSIVE, "; ".join(told))
+
+
+def _void_ones(
+    ballots: Sequence[Ballot], valid: dict[Role, Ballot], *, judged: str, now: datetime, quorum: Quorum
+) -> list[str]:
+    """Return which roles must vote again and why, one phrase for each reason: "void of QA: older than 24 h"."""
+    why: dict[str, list[str]] = {}
+    for ballot in ballots:
+        reason = why_void(ballot, judged=judged, now=now, quorum=quorum)
+        if reason and ballot.role not in valid:
+            why.setdefault(reason, []).append(_said(ballot.role))
+    return [f"void of {', '.join(roles)}: {reason}" for reason, roles in why.items()]
 
 
 def _said(role: Role) -> str:

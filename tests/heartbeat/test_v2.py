@@ -66,14 +66,30 @@ async def test_state_is_one_so_legacys_row_moves_too(new: httpx.AsyncClient) -> 
     assert row["health"]["services"] == {"teleop": "active", "lekiwi": "active"}
 
 
-async def test_what_the_robot_does_not_say_again_is_forgotten(new: httpx.AsyncClient, dsn: str) -> None:
+_IDENTITY = "SELECT battery_percent, firmware, kind, site FROM heartbeat_robot"
+
+
+async def test_what_was_measured_is_forgotten_when_not_said_again_but_not_what_the_robot_is(
+    new: httpx.AsyncClient, dsn: str
+) -> None:
     await new.post("/api/v2/heartbeat", json=FULL)
     await new.post("/api/v2/heartbeat", json=v2())
 
     connection = await asyncpg.connect(dsn)
-    robot = await connection.fetchrow("SELECT battery_percent, firmware, kind FROM heartbeat_robot")
+    robot = await connection.fetchrow(_IDENTITY)
     await connection.close()
-    assert tuple(robot) == (None, "", "xle")
+    assert tuple(robot) == (None, "2.1.0", "xle", "b")
+
+
+async def test_what_a_robot_is_may_be_said_by_any_heartbeat_of_a_commit(new: httpx.AsyncClient, dsn: str) -> None:
+    said = [v2(boot_id="boot-1", sequence=1, kind="xle"), v2(boot_id="boot-1", sequence=2, site="b")]
+    said += [v2(boot_id="boot-1", sequence=3, kind="lekiwi"), v2(boot_id="boot-1", sequence=4)]
+    await new.post("/api/v2/heartbeats", json=said)
+
+    connection = await asyncpg.connect(dsn)
+    robot = await connection.fetchrow(_IDENTITY)
+    await connection.close()
+    assert tuple(robot) == (None, "", "lekiwi", "b")
 
 
 @pytest.mark.parametrize(
