@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 from embedded.places import runtime_directory
 from embedded.ports import free_port as any_free_port
@@ -61,6 +63,10 @@ os.environ["STATE_DIR"] = str(_state / "state")
 (_state / "state" / "staticfiles").mkdir(parents=True, exist_ok=True)
 for _name in ("ENVOY_STATE_DIR", "SPOOL_DIR", "PROXIES", "LEGACY_URL", "MIGRATION_TIME_SCALE", "DEBUG"):
     os.environ.pop(_name, None)
+
+# How fast an example is found or run says something about the machine, not about what is tested.
+hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 
 # pytest-django looked for settings before this file was read.
 django.setup()

@@ -4,11 +4,14 @@ The usual batch is one statement, which is one round trip and one commit. Everyt
 new run, a resend, the minutes after midnight) costs a round trip more and takes the same way.
 """
 
+import contextlib
+import time
 import uuid
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -29,6 +32,8 @@ log = structlog.get_logger(__name__)
 #: copies and retries of one request arrive within seconds: how far they are looked for across midnight, and back
 ACROSS_MIDNIGHT = timedelta(minutes=10)
 RETRY_SPAN = timedelta(days=1)
+#: after a heartbeat that was stored already, so long each row is looked for before it is stored
+CAREFUL_SECONDS = 5.0
 
 _arrival = attrgetter("received_at")
 _B = TypeVar("_B", bound=Beat)
@@ -54,11 +59,12 @@ class Writer:
         self._met: set[bytes] = set()
         self._runs: dict[bytes, Run] = {}
         self._registers = Registers(connection)
+        self._careful_until = float("-inf")
 
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
         for statements in (LEGACY, V2):
-            for sql in (statements.record_once_each, statements.record):
+            for sql in (statements.record_new, statements.record_once_each, statements.record):
                 self._prepared[sql] = await self._connection.prepare(sql, timeout=seconds)
         # The driver ends preparing with a flush, not a sync: until the next statement its locks on all tables stay.
         await self._connection.execute("SELECT", timeout=seconds)
@@ -108,9 +114,10 @@ class Writer:
         self, statements: Statements, beats: Sequence[Beat], columns: list[Any], duplicates: list[Beat]
     ) -> Any:
         robots, rows = {beat.robot_key for beat in beats}, {beat.row_key for beat in beats}
-        once_each = len(robots) == len(beats) == len(rows)
-        sql = statements.record_once_each if once_each else statements.record
-        counts = await self._fetchrow(sql, columns)
+        if len(robots) == len(beats) == len(rows):
+            counts = await self._record_once_each(statements, columns)
+        else:
+            counts = await self._fetchrow(statements.record, columns)
         stored: Sequence[Beat] = beats
         if counts["stored"] < len(beats):
             stored, again = await self._split_by_the_log(beats)
@@ -120,6 +127,24 @@ class Writer:
         if counts["moved"] < expected:
             await self._heal(statements, stored)
         return counts["deployments"]
+
+    async def _record_once_each(self, statements: Statements, columns: list[Any]) -> asyncpg.Record:
+        """Store a batch in which nobody speaks twice: all of it, or else what was not stored before.
+
+        Where one was stored already, more are about to come (somebody sends again what was not answered in time).
+        """
+        if time.monotonic() < self._careful_until:
+            return await self._fetchrow(statements.record_once_each, columns)
+        try:
+            async with self._whole():
+                return await self._fetchrow(statements.record_new, columns)
+        except asyncpg.UniqueViolationError:
+            self._careful_until = time.monotonic() + CAREFUL_SECONDS
+            return await self._fetchrow(statements.record_once_each, columns)
+
+    def _whole(self) -> contextlib.AbstractAsyncContextManager[Any]:
+        """What fails takes nothing else with it: a savepoint, where a transaction is open."""
+        return self._connection.transaction() if self._connection.is_in_transaction() else contextlib.nullcontext()
 
     async def _fetchrow(self, sql: str, columns: list[Any]) -> asyncpg.Record:
         statement = self._prepared.get(sql) or await self._connection.prepare(sql)
@@ -149,7 +174,7 @@ class Writer:
         """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
         if not beats or beats[0].received_at is None:
             return beats, []
-        midnight = datetime.combine(beats[0].received_at.date(), time(), UTC)
+        midnight = datetime.combine(beats[0].received_at.date(), time_of_day(), UTC)
         if beats[0].received_at - midnight > ACROSS_MIDNIGHT:
             return beats, []
         identities = [beat.request_id for beat in beats if beat.request_id is not None]

@@ -129,6 +129,26 @@ async def test_a_late_heartbeat_is_stored_at_its_place_and_moves_nothing_back(ds
     assert found["last_seen_at"] == newer.received_at
 
 
+async def test_what_another_process_stored_costs_its_neighbours_nothing(dsn: str, recorder: Recorder) -> None:
+    names = [f"r{number}" for number in range(8)]
+    known = [legacy_beat(name, marks_of({}), call="status", status="idle") for name in names]
+    await asyncio.gather(*map(recorder.record, known))
+    beats = [legacy_beat(name, marks_of({}), call="status", status="failed") for name in names]
+    copy = legacy_beat("r3", marks_of({b"x-shadow": b"1"}), call="status", status="failed")
+    copy.request_id = beats[3].request_id
+    copy.received_at = copy.at = datetime.now(UTC) + timedelta(seconds=1)
+    connection = await asyncpg.connect(dsn)
+    await Writer(connection).write([copy])
+    await connection.close()
+
+    outcomes = await asyncio.gather(*map(recorder.record, beats))
+
+    assert [outcome.duplicate for outcome in outcomes] == [False, False, False, True, False, False, False, False]
+    assert len(await fetch(dsn, "SELECT FROM heartbeat_heartbeat")) == 16
+    assert len(await fetch(dsn, "SELECT FROM heartbeat_robot WHERE status = 'failed'")) == 8
+    assert len(await fetch(dsn, "SELECT FROM heartbeat_heartbeat WHERE role = 'shadow'")) == 0
+
+
 async def test_two_spellings_are_two_rows_and_one_robot(new: httpx.AsyncClient, dsn: str) -> None:
     await new.post("/api/robot/status", json=body("Lekiwi_AB", status="idle"))
     await new.post("/api/robot/status", json=body("lekiwi_ab", status="failed"))
