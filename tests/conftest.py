@@ -14,12 +14,14 @@ from pathlib import Path
 import django
 import hypothesis
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck
 
 from embedded.places import runtime_directory
 from embedded.ports import free_port as any_free_port
 from embedded.postgres import Postgres
 from embedded.redis import Redis
+from tests.databases import migrated
 
 _state = Path(tempfile.mkdtemp(prefix="lekiwi-tests-"))
 # mkdtemp makes it 0700, and PostgreSQL of a root user runs as another account.
@@ -70,6 +72,12 @@ hypothesis.settings.load_profile("any machine")
 
 # pytest-django looked for settings before this file was read.
 django.setup()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Django's test database is a copy too: the migrations have run already on this server."""
+    connection.settings_dict["TEST"] |= {"TEMPLATE": migrated(os.environ["DATABASE_URL"]), "MIGRATE": False}
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from lekiwi_heartbeat.limits import Limits
 from heartbeat.rules.identity import key_of
 from heartbeat.rules.tokens import digest_of
 from tests.clients.conftest import until
-from tests.heartbeat.running import ingest, own_database
+from tests.databases import own_database
+from tests.heartbeat.running import ingest
 
 TOKEN = "lkr_only-for-tests"
 ROBOT = "Lekiwi_5A3F"

@@ -14,7 +14,8 @@ from migration.drivers.route_file import RouteFile
 from migration.rules.plans import RoutePlan
 from tests.contract.new_system import NewSystem
 from tests.contract.packages import Deployment
-from tests.heartbeat.running import ingest, own_database, site
+from tests.databases import own_database
+from tests.heartbeat.running import ingest, site
 
 
 class Resettable(Protocol):

@@ -11,7 +11,8 @@ import psycopg
 
 from heartbeat.deployments import deployment_columns
 from tests.contract.packages import Deployment
-from tests.heartbeat.running import ingest, own_database, site
+from tests.databases import own_database
+from tests.heartbeat.running import ingest, site
 
 _TABLES = (
     "heartbeat_heartbeat, heartbeat_spelling, heartbeat_robot, heartbeat_legacyrow, heartbeat_deployment,"

@@ -21,7 +21,7 @@ from heartbeat.legacy_api.store import Store
 from heartbeat.rules.identity import key_of
 from heartbeat.rules.tokens import digest_of
 from teleop.rules.reading import read_operation
-from tests.heartbeat.running import own_database
+from tests.databases import own_database
 
 #: a busy machine may stall a commit; tests about being slow set their own
 PATIENT_SECONDS = 20.0

@@ -2,44 +2,17 @@
 
 import contextlib
 import http.client
-import os
-import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import psycopg
 
 from embedded.ports import free_port
 from embedded.programs import ingest_arguments
+from tests.databases import ROOT, environment
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30.0
-
-
-def own_database(server_url: str, app: str | None = "heartbeat") -> str:
-    """Make a database on the server of `server_url` and migrate it: one app's tables, or all; returns its URL."""
-    name = f"t_{secrets.token_hex(6)}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    url = urlsplit(server_url)._replace(path=f"/{name}")
-    # An empty host part must stay: postgres://user@/name?host=…
-    text = url.geturl()
-    manage(text, "migrate", *([app] if app else []), "--skip-checks", "-v", "0")
-    return text
-
-
-def manage(database_url: str, *arguments: str) -> str:
-    """Run a management command on a database; returns what it said."""
-    command = [sys.executable, "-W", "ignore", "manage.py", *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, env=_environment(database_url), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @contextlib.contextmanager
@@ -72,7 +45,7 @@ def site(database_url: str, directory: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def _process(command: list[str], database_url: str, log_path: Path) -> Iterator[None]:
     with log_path.open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment(database_url), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(database_url), stdout=log, stderr=log)
     try:
         yield
     finally:
@@ -106,12 +79,3 @@ def eventually(holds: Callable[[], bool], explain: Callable[[], str] = str, seco
     while not holds():
         assert time.monotonic() < deadline, explain()
         time.sleep(0.02)
-
-
-def _environment(database_url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "SECRET_KEY": "only-for-tests",
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-    }

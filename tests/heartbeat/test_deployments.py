@@ -6,8 +6,9 @@ import pytest
 
 from heartbeat.deployments import keep_deployment
 from heartbeat.models import Deployment, Package
+from tests.databases import manage
 from tests.heartbeat.conftest import marks
-from tests.heartbeat.running import ingest, manage, site
+from tests.heartbeat.running import ingest, site
 
 ROW = {
     "id": "dep_aaaaaaaaaaaa",

@@ -16,8 +16,9 @@ import pytest
 
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
+from tests.databases import manage
 from tests.heartbeat.conftest import ENROLLED, body, issue_token, marks
-from tests.heartbeat.running import eventually, ingest, manage, status_of, unready_ingest
+from tests.heartbeat.running import eventually, ingest, status_of, unready_ingest
 
 #: the door gives a try one second; whoever answers later is not heard
 DOOR_SECONDS = 1.0

@@ -14,7 +14,7 @@ from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.schema import V2Heartbeat
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.ingest.writer import Writer
-from tests.heartbeat.running import manage
+from tests.databases import manage
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 IDS = ("Lekiwi_1", "lekiwi_1", "XLE_2", "odd\x00one", "7f3a")

@@ -13,8 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.databases import own_database
 from tests.heartbeat.conftest import ENROLLED, TOKEN, issue_token
-from tests.heartbeat.running import eventually, ingest, own_database
+from tests.heartbeat.running import eventually, ingest
 
 PATIENCE = 10
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -29,7 +28,7 @@ from migration.rules.phases import phase_of
 from migration.rules.plans import RoutePlan
 from tests.builders import phase_run
 from tests.conftest import WAL_ARCHIVE
-from tests.heartbeat.running import manage
+from tests.databases import migrated
 
 pytestmark = pytest.mark.usefixtures("fresh_database")
 
@@ -65,24 +64,13 @@ def execute(statement: str) -> None:
         cursor.execute(statement)
 
 
-@pytest.fixture(scope="module")
-def migrated() -> str:
-    """The name of a migrated database that nothing is written to."""
-    name = "restoring_template"
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-    manage(url, "migrate", "--skip-checks", "-v", "0")
-    return name
-
-
 @pytest.fixture
-def fresh_database(migrated: str, django_db_blocker) -> Iterator[None]:
+def fresh_database(django_db_blocker) -> Iterator[None]:
     """A database of this test's own: what is restored must have been committed, and the audit log cannot be emptied."""
     tests_own = connection.settings_dict["NAME"]
     with django_db_blocker.unblock(), psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as admin:
         connection.close()
-        admin.execute(f'CREATE DATABASE restoring TEMPLATE "{migrated}"')
+        admin.execute(f'CREATE DATABASE restoring TEMPLATE "{migrated(os.environ["DATABASE_URL"])}"')
         connection.settings_dict["NAME"] = "restoring"
         yield
         connection.close()

@@ -18,8 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from heartbeat.rules.identity import key_of
 from teleop.following.running import Running
+from tests.databases import own_database
 from tests.heartbeat.conftest import ENROLLED, TOKEN, issue_token
-from tests.heartbeat.running import eventually, ingest, manage, own_database
+from tests.heartbeat.running import eventually, ingest
 
 PATIENCE = 10
 
@@ -72,7 +73,6 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     database = own_database(os.environ["DATABASE_URL"])
-    manage(database, "migrate", "teleop", "--skip-checks", "-v", "0")
     issue_token(database)
     with ingest(database, tmp_path_factory.mktemp("ingest")) as base_url:
         made = World(database, base_url)

@@ -19,7 +19,7 @@ from heartbeat.legacy_api.store import Store
 from teleop.rules.reading import read_operation
 from tests.heartbeat.api.conforming import conform, labels, loaded
 from tests.heartbeat.conftest import issue_token, marks
-from tests.heartbeat.running import ingest, manage
+from tests.heartbeat.running import ingest
 
 
 def contract() -> FastAPI:
@@ -34,7 +34,6 @@ LEGACY = contract().openapi()
 
 @pytest.fixture(scope="module")
 def address(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    manage(database_url, "migrate", "teleop", "--skip-checks", "-v", "0")  # where signals are stored
     with ingest(database_url, tmp_path_factory.mktemp("ingest")) as address:
         yield address
 

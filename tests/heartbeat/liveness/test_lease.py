@@ -13,8 +13,9 @@ import pytest
 
 from heartbeat.watching.lease import Lease, LeaseLost
 from heartbeat.watching.store import connect
+from tests.databases import ROOT
 from tests.heartbeat.liveness.world import World
-from tests.heartbeat.running import ROOT, eventually
+from tests.heartbeat.running import eventually
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from heartbeat.models import RelayState
 from heartbeat.models.relay import THE_RELAY
 from heartbeat.relay import figures
 from heartbeat.rules.relaying import Limits, is_echo
+from tests.databases import ROOT
 from tests.heartbeat.relay.conftest import accept, relaying, state, until
-from tests.heartbeat.running import ROOT
 from tests.simulator.running import Running, listening
 
 

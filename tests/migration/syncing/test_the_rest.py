@@ -16,7 +16,7 @@ from migration.syncing import tuning
 from migration.syncing.fleet import match_by_hand, take_in
 from migration.syncing.running import SYNC, Sync
 from tests.builders import heard_robot
-from tests.heartbeat.running import own_database
+from tests.databases import own_database
 from tests.migration.syncing.conftest import ROOT, Legacy, row
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ print("same")
 @pytest.fixture(scope="module")
 def database_url() -> str:
     """A database that other processes see."""
-    return own_database(os.environ["DATABASE_URL"], None)
+    return own_database(os.environ["DATABASE_URL"])
 
 
 def test_a_robot_that_never_spoke_to_new_survives_a_rebuild_of_the_state(database_url):
