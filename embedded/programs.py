@@ -269,6 +269,7 @@ class Programs:
             self._python("watcher", ["manage.py", "watcher"], says="loop.started"),
             self._python("watcher-standby", ["manage.py", "watcher"], says="loop.started"),
             self._python("teleop-watcher", ["manage.py", "teleop_watcher"], says="loop.started"),
+            self._python("teleop-watcher-standby", ["manage.py", "teleop_watcher"], says="loop.started"),
             self._python("sync", ["manage.py", "sync_legacy_to_new", "--continuous"], says="loop.started"),
             self._python("relay", ["manage.py", "relay"], says="relay.started"),
         ]

@@ -6,8 +6,10 @@ from dataclasses import replace
 from teleop.rules.detectors import findings_in
 from teleop.rules.fusion import Verdict, fuse
 from teleop.rules.layouts import Layout
+from teleop.rules.operators import with_operators
 from teleop.rules.signals import Basis, Driver, Report
 from teleop.rules.standing import Ending, Event, Open, Outcome, Standing, State, Step
+from teleop.rules.steps import end_of, step_of
 
 #: commands that stay away for longer end a session; within it they are a pause of the same one
 LOST_SECONDS = 10.0
@@ -35,7 +37,7 @@ def hear(standing: Standing, report: Report, layout: Layout, new_id: Callable[[]
         return Outcome(standing)
     events: list[Event] = []
     if standing.open and report.run and standing.run and report.run != standing.run:
-        ended = _end(standing.open, Ending.ROBOT_RESTARTED, report.heard_at, "the robot started anew")
+        ended = end_of(standing.open, Ending.ROBOT_RESTARTED, report.heard_at, "the robot started anew")
         events.append(ended)
         standing = replace(standing, open=None, state=State.UNKNOWN)
     verdict = fuse(findings_in(report, layout), _was_operated(standing))
@@ -50,7 +52,7 @@ def hear(standing: Standing, report: Report, layout: Layout, new_id: Callable[[]
     if state is not standing.state:
         since = next((each.at for each in reversed(more) if each.state is state), _stood_since(standing, state, report))
         if not any(each.state is state for each in more):
-            events.append(_event(Step.STOOD, since, report.heard_at, state, verdict.because, verdict=verdict))
+            events.append(step_of(Step.STOOD, since, report.heard_at, state, verdict.because, verdict=verdict))
     over = [each.at for each in events if each.step is Step.ENDED]
     standing = replace(standing, over_at=max([standing.over_at, *over]))
     not_operated_at = report.at if verdict.operated is False else standing.not_operated_at
@@ -66,14 +68,14 @@ def pass_time(standing: Standing, now: float) -> Outcome:
     if opened is None:
         if standing.state is not State.UNKNOWN and standing.heard_at and silent > _forgotten_after(standing):
             because = f"nothing was heard for {silent:.0f} s"
-            event = _event(Step.STOOD, standing.at, now, State.UNKNOWN, because)
+            event = step_of(Step.STOOD, standing.at, now, State.UNKNOWN, because)
             return Outcome(replace(standing, state=State.UNKNOWN, since=standing.at, because=because), (event,))
         return Outcome(standing)
     if opened.lost_at is None:
         if silent <= standing.patience:
             return Outcome(standing)
         because = f"the robot fell silent: nothing for {silent:.1f} s"
-        event = _event(Step.LOST, opened.until, now, State.LOST, because, opened=opened)
+        event = step_of(Step.LOST, opened.until, now, State.LOST, because, opened=opened)
         lost = replace(opened, lost_at=opened.until)
         return Outcome(replace(standing, state=State.LOST, since=opened.until, open=lost, because=because), (event,))
     if now - opened.lost_at <= LOST_SECONDS:
@@ -86,7 +88,7 @@ def pass_time(standing: Standing, now: float) -> Outcome:
         state = State.HOST_READY if standing.host is not False else State.IDLE
     if opened.stopped:
         ending = Ending.STOPPED
-    event = _end(opened, ending, now, because, state=state)
+    event = end_of(opened, ending, now, because, state=state)
     since = opened.lost_at + LOST_SECONDS
     ended = replace(standing, state=state, since=since, because=because, open=None, over_at=event.at)
     return Outcome(ended, (event,))
@@ -140,23 +142,23 @@ def _session(
     if opened.lost_at is not None:
         since = verdict.since if verdict.since is not None else _first_known(standing, report, verdict)
         if since - opened.lost_at > LOST_SECONDS:
-            events.append(_end(opened, Ending.COMMANDS_STOPPED, report.heard_at, "commands came again much later"))
+            events.append(end_of(opened, Ending.COMMANDS_STOPPED, report.heard_at, "commands came again much later"))
             begun, more = _begun(standing, report, verdict, new_id)
             return begun, events + more
         back = since > opened.lost_at + layout.command_timeout
         step, at = (Step.RESUMED, since) if back else (Step.RESTORED, opened.lost_at)
-        events.append(_event(step, at, report.heard_at, State.ACTIVE, verdict.because, opened=opened, verdict=verdict))
+        events.append(step_of(step, at, report.heard_at, State.ACTIVE, verdict.because, opened=opened, verdict=verdict))
         opened = replace(opened, lost_at=None)
     opened = replace(opened, until=max(opened.until, _latest(report, verdict)))
     if Driver.UNKNOWN not in (verdict.driver, opened.driver) and verdict.driver is not opened.driver:
         because = f"{opened.driver.value} handed over to {verdict.driver.value}"
-        events.append(_end(replace(opened, until=report.at), Ending.DRIVER_CHANGED, report.heard_at, because))
+        events.append(end_of(replace(opened, until=report.at), Ending.DRIVER_CHANGED, report.heard_at, because))
         begun, more = _begun(replace(standing, not_operated_at=report.at), report, verdict, new_id, at=report.at)
         return begun, events + more
     if opened.driver is Driver.UNKNOWN and verdict.driver is not Driver.UNKNOWN:
         opened = replace(opened, driver=verdict.driver)
         events.append(
-            _event(
+            step_of(
                 Step.DRIVER_KNOWN,
                 report.at,
                 report.heard_at,
@@ -166,7 +168,7 @@ def _session(
                 verdict=verdict,
             )
         )
-    opened, more = _with_operators(opened, report, layout)
+    opened, more = with_operators(opened, report, layout)
     return opened, events + more
 
 
@@ -176,8 +178,8 @@ def _begun(
     since = verdict.since if verdict.since is not None else _first_known(standing, report, verdict)
     began = since if at is None else at
     opened = Open(new_id(), began, max(began, _latest(report, verdict)), verdict.driver)
-    event = _event(Step.BEGAN, began, report.heard_at, State.ACTIVE, verdict.because, opened=opened, verdict=verdict)
-    opened, more = _with_operators(opened, report, None)
+    event = step_of(Step.BEGAN, began, report.heard_at, State.ACTIVE, verdict.because, opened=opened, verdict=verdict)
+    opened, more = with_operators(opened, report, None)
     return opened, [event, *more]
 
 
@@ -207,7 +209,7 @@ def _not_operated(
         if opened.lost_at is not None:
             moved = stopped_at > opened.lost_at
             return (replace(opened, lost_at=stopped_at) if moved else opened), []
-        event = _event(
+        event = step_of(
             Step.LOST, stopped_at, report.heard_at, State.LOST, verdict.because, opened=opened, verdict=verdict
         )
         return replace(opened, lost_at=stopped_at), [event]
@@ -216,7 +218,7 @@ def _not_operated(
         ending = Ending.STOPPED
     state = State.IDLE if verdict.host is False else State.HOST_READY
     ended = replace(opened, lost_at=stopped_at)
-    return None, [_end(ended, ending, report.heard_at, verdict.because, state=state, verdict=verdict)]
+    return None, [end_of(ended, ending, report.heard_at, verdict.because, state=state, verdict=verdict)]
 
 
 def _driver_left(opened: Open, report: Report, layout: Layout) -> bool:
@@ -235,44 +237,6 @@ def _why_host_ended(standing: Standing) -> Ending:
     return Ending.HOST_TIME_OVER if near else Ending.HOST_ENDED
 
 
-def _with_operators(opened: Open, report: Report, layout: Layout | None) -> tuple[Open, list[Event]]:
-    """Who commands now: those whose latest command is fresh. Several at once are a handover, or a contest."""
-    timeout = layout.command_timeout if layout else 0.5
-    fresh = _commanding(report, timeout)
-    if fresh is None or fresh == opened.operators:
-        if fresh and len(fresh) > 1 and not opened.contested:
-            because = f"{' and '.join(sorted(fresh))} command at once; the later command wins"
-            opened = replace(opened, contested=True)
-            return opened, [_event(Step.CONTESTED, report.at, report.heard_at, State.ACTIVE, because, opened=opened)]
-        return opened, []
-    events = []
-    for operator in sorted(opened.operators - fresh):
-        at = _last_of(report, operator)
-        because = f"{operator} commands no more"
-        events.append(_event(Step.LEFT, at, report.heard_at, State.ACTIVE, because, opened=opened, operator=operator))
-    for operator in sorted(fresh - opened.operators):
-        at = report.at if opened.named else opened.began
-        because = f"{operator} commands"
-        events.append(_event(Step.JOINED, at, report.heard_at, State.ACTIVE, because, opened=opened, operator=operator))
-    return replace(opened, operators=fresh, named=opened.named or bool(fresh)), events
-
-
-def _commanding(report: Report, timeout: float) -> frozenset[str] | None:
-    """The operators who command, None where the robot does not know them."""
-    said = [(each.operator, each.command_age) for each in report.operators or ()]
-    said += [(each.operator, each.received_age) for each in report.flows or ()]
-    named = [(operator, age) for operator, age in said if operator]
-    if not named:
-        return None
-    return frozenset(operator for operator, age in named if age is not None and age <= timeout)
-
-
-def _last_of(report: Report, operator: str) -> float:
-    ages = [each.command_age for each in report.operators or () if each.operator == operator]
-    known = [age for age in ages if age is not None]
-    return report.at - min(known) if known else report.at
-
-
 def _state_of(opened: Open | None, verdict: Verdict, report: Report, was: State) -> State:
     if opened is not None:
         return State.ACTIVE if opened.lost_at is None else State.LOST
@@ -284,44 +248,3 @@ def _state_of(opened: Open | None, verdict: Verdict, report: Report, was: State)
         return State.UNKNOWN
     # Signals that do not suffice: what was still holds, but a session that is over is no session.
     return was if was in (State.IDLE, State.HOST_READY) else State.UNKNOWN
-
-
-def _end(
-    opened: Open,
-    ending: Ending,
-    known_at: float,
-    because: str,
-    *,
-    state: State = State.UNKNOWN,
-    verdict: Verdict | None = None,
-) -> Event:
-    at = opened.until if opened.lost_at is None else opened.lost_at
-    return replace(
-        _event(Step.ENDED, max(at, opened.began), known_at, state, because, opened=opened, verdict=verdict),
-        ending=ending,
-    )
-
-
-def _event(
-    step: Step,
-    at: float,
-    known_at: float,
-    state: State,
-    because: str,
-    *,
-    opened: Open | None = None,
-    verdict: Verdict | None = None,
-    operator: str = "",
-) -> Event:
-    return Event(
-        step=step,
-        at=at,
-        known_at=known_at,
-        state=state,
-        because=because,
-        session=opened.id if opened else "",
-        confidence=verdict.confidence if verdict else 1.0,
-        evidence=tuple(verdict.evidence) if verdict else (),
-        driver=opened.driver if opened else Driver.UNKNOWN,
-        operator=operator,
-    )
