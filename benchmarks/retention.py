@@ -60,7 +60,7 @@ def dropping(connection: psycopg.Connection) -> Iterator[Seen]:
 
     def ours(name: str) -> None:
         retention.detach(connection, LOG, name)
-        retention.drop_detached(connection)
+        retention.drop_detached(connection, LOG)
 
     def in_sql(*statements: str) -> Callable[[str], None]:
         def run(name: str) -> None:

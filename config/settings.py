@@ -129,6 +129,10 @@ DEFAULT_FROM_EMAIL = os.environ.get("DEFAULT_FROM_EMAIL", "lekiwi-heartbeat@loca
 #: days that heartbeats themselves are kept, and their one-minute rollups
 HISTORY_RAW_DAYS = int(os.environ.get("HISTORY_RAW_DAYS", "14"))
 HISTORY_ROLLUP_DAYS = int(os.environ.get("HISTORY_ROLLUP_DAYS", "365"))
+#: days that signals of operation are kept, the measurements of sessions, and sessions with their steps
+TELEOP_SIGNAL_DAYS = int(os.environ.get("TELEOP_SIGNAL_DAYS", "2"))
+TELEOP_QUALITY_DAYS = int(os.environ.get("TELEOP_QUALITY_DAYS", "30"))
+TELEOP_SESSION_DAYS = int(os.environ.get("TELEOP_SESSION_DAYS", "365"))
 
 # --- Django -----------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -265,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
     "compare-rows": {"task": "migration.compare_rows", "schedule": 5.0},
     "keep-up-history": {"task": "heartbeat.keep_up_history", "schedule": 60.0},
     "keep-history": {"task": "heartbeat.keep_history", "schedule": 3600.0},
+    "keep-operation": {"task": "teleop.keep_history", "schedule": 3600.0},
     "rehearse-rollback": {"task": "migration.rehearse_rollback", "schedule": 10.0},
     "check-state": {"task": "migration.check_state", "schedule": 15.0},
     "keep-base-backup": {"task": "migration.keep_base_backup", "schedule": 60.0},

@@ -40,7 +40,7 @@ def drop_days(connection: psycopg.Connection, now: datetime, keep_days: int) -> 
             break
         dropped.append(day)
         log.info("history.day_dropped", day=day.isoformat())
-    drop_detached(connection)
+    drop_detached(connection, LOG)
     return dropped, kept
 
 
@@ -55,15 +55,14 @@ def drop_months(connection: psycopg.Connection, now: datetime, keep_days: int) -
             break
         dropped.append(span.start)
         log.info("history.month_dropped", month=f"{span.start:%Y-%m}")
-    drop_detached(connection)
+    drop_detached(connection, MINUTES)
     return dropped, kept
 
 
-def drop_detached(connection: psycopg.Connection) -> None:
+def drop_detached(connection: psycopg.Connection, parent: str) -> None:
     """Drop the tables that were detached, by this run or by one that was cut off before it came to this."""
-    for parent in (LOG, MINUTES):
-        for table in tables_like(connection, f"{parent}{GONE}"):
-            run(connection, "DROP TABLE {table}", table=table)
+    for table in tables_like(connection, f"{parent}{GONE}"):
+        run(connection, "DROP TABLE {table}", table=table)
 
 
 def detach(connection: psycopg.Connection, parent: str, name: str) -> None:

@@ -34,10 +34,6 @@ _EXPIRE = """
 UPDATE teleop_stoprequest SET state = 'timed_out' WHERE state IN ('asked', 'sent') AND expires_at < clock_timestamp()
 RETURNING robot_id, id::text
 """
-_OLD_SIGNALS = """
-DELETE FROM teleop_signal WHERE id IN (
-    SELECT id FROM teleop_signal WHERE received_at < clock_timestamp() - interval '2 days' ORDER BY id LIMIT 20000)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +87,6 @@ class Store:
     def expire_stops(self) -> list[tuple[str, str]]:
         """Requests that nobody answered are timed out; returns (robot, request)."""
         return self.connection.execute(_EXPIRE).fetchall()
-
-    def forget_old_signals(self) -> int:
-        """Delete some of the signals that are older than two days; returns how many."""
-        return self.connection.execute(_OLD_SIGNALS).rowcount
 
     def write(self, fence: Callable[[], None], writes: Sequence[Write]) -> None:
         """All of it or nothing, as the holder of the lease."""

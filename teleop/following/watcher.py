@@ -11,8 +11,8 @@ from teleop.following.store import Cursors, Store
 from teleop.rules.quality import Quality
 
 READ_AT_ONCE = 5_000
-#: how often layouts, acknowledged stops and old signals are looked at, and open sessions' rows are stored
-LAYOUTS_SECONDS, STORE_SECONDS, FORGET_SECONDS = 10.0, 1.0, 60.0
+#: how often layouts are looked at, and open sessions' rows are stored
+LAYOUTS_SECONDS, STORE_SECONDS = 10.0, 1.0
 #: a pulse of ingest that is older than this means that it is deaf, and silence proves nothing
 DEAF_SECONDS = 1.0
 
@@ -35,7 +35,7 @@ class Watcher:
         self._fence = fence
         self.fleet = Fleet()
         self._cursors: Cursors = store.cursors()
-        self._layouts_at = self._stored_at = self._forgot_at = 0.0
+        self._layouts_at = self._stored_at = 0.0
         self._kept: Cursors = self._cursors
         self.fleet.use_layouts(store.layouts())
         resting_since = self._cursors.log_at.timestamp()
@@ -70,9 +70,6 @@ class Watcher:
         for session in self._store.stopped_sessions():
             self.fleet.stopped(session)
         ticked.expired = self._store.expire_stops()
-        if now - self._forgot_at >= FORGET_SECONDS:
-            self._forgot_at = now
-            self._store.forget_old_signals()
 
     def _introduce(self, said: list[Said]) -> None:
         """Signals say neither kind nor site: those of new robots are looked up once."""

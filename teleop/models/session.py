@@ -96,7 +96,10 @@ class SessionEvent(models.Model):
     operator = models.TextField(default="", blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["robot_key", "-at"], name="step_by_robot")]
+        indexes = [
+            models.Index(fields=["robot_key", "-at"], name="step_by_robot"),
+            models.Index(fields=["known_at"], name="step_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.step} at {self.at.isoformat()}"
@@ -116,10 +119,13 @@ class Participation(models.Model):
 
 
 class QualitySample(models.Model):
-    """How it went, at most once a second."""
+    """How it went, at most once a second; the table is partitioned by day (`teleop.keeping`).
+
+    No constraint to the session: dropping a day would have to lock all sessions for it.
+    """
 
     id = models.BigAutoField(primary_key=True)
-    session = models.ForeignKey(Session, models.CASCADE, related_name="quality")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="quality", db_constraint=False, db_index=False)
     at = models.DateTimeField()
     latency_ms = RealField(null=True)
     fps = RealField(null=True)

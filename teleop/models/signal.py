@@ -6,7 +6,10 @@ from heartbeat.models.fields import PlainJSONField
 
 
 class Signal(models.Model):
-    """One report of signals. Written by ingest alone, which numbers them in the order of commits; kept for two days."""
+    """One report of signals. Written by ingest alone, which numbers them in the order of commits.
+
+    The table is partitioned by day of `received_at`, and days are dropped whole (`teleop.keeping`).
+    """
 
     id = models.BigAutoField(primary_key=True)
     robot_key = models.BinaryField()

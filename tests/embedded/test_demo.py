@@ -104,8 +104,8 @@ def test_the_whole_system_comes_up_heals_survives_kill_9_of_its_runner_and_goes_
     pids = run.pids()
     assert set(pids) == {
         *("postgres", "redis", "legacy", "ingest", "site", "live", "worker", "beat"),
-        *("watchdog", "watchdog-standby", "route-agent", "watcher", "watcher-standby", "teleop-watcher", "relay"),
-        *("sync", "notifier", "envoy", "fleet"),
+        *("watchdog", "watchdog-standby", "route-agent", "watcher", "watcher-standby", "relay"),
+        *("teleop-watcher", "teleop-watcher-standby", "sync", "notifier", "envoy", "fleet"),
     }
     health = urllib.request.urlopen(f"http://127.0.0.1:{run.ports['OWN_DOOR_PORT']}/api/v2/health", timeout=10)
     assert health.status == 200
