@@ -1,8 +1,10 @@
 """`python -m benchmarks.teleop`: sessions found beside the truth, and legacy's algorithm on the same ledger.
 
 Scripts from seeds are the truth; what robots report of them arrives late, in bursts and with noise. The decisions are
-played in virtual time: receipts by the network that the seed draws, a commit of 20 ms, a look every 100 ms. Seeds for
-tuning and for the report are apart (docs/teleop.md).
+played in virtual time: receipts by the network that the seed draws, a commit of 20 ms, a look every 100 ms. Then a
+smaller fleet speaks in real time through ingest, PostgreSQL, the watcher and a viewer's socket (`path_…`), and the
+robot's agent watches a host beside its operator (`stolen_frames`). Seeds for tuning and for the report are apart
+(docs/teleop.md).
 """
 
 import sys
@@ -10,6 +12,7 @@ import time
 from multiprocessing import Pool
 from typing import Any
 
+from benchmarks import stolen_frames, teleop_path
 from benchmarks.reporting import arguments, table, write
 from benchmarks.teleop_scoring import Score, summed
 from benchmarks.teleop_virtual import play_some
@@ -39,6 +42,9 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=500)
     parser.add_argument("--seed", type=int, action="append", help=f"{REPORT_SEEDS[0]} unless told; tuned on 1 to 3")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--path-robots", type=int, default=300, help="in real time; 0: none")
+    parser.add_argument("--path-sessions", type=int, default=75)
+    parser.add_argument("--path-seconds", type=float, default=75.0)
     asked = parser.parse_args()
     total = Score()
     began = time.monotonic()
@@ -46,7 +52,11 @@ def main() -> int:
     for seed in seeds:
         total.add(measure(seed, asked.robots, asked.sessions, asked.processes))
     figures = total.figures(asked.robots)
-    figures |= {"seeds": seeds, "took_s": round(time.monotonic() - began, 1), "path": "decisions in virtual time"}
+    figures |= {"seeds": seeds, "took_s": round(time.monotonic() - began, 1)}
+    if asked.path_robots:
+        figures |= teleop_path.measure(seeds[0], asked.path_robots, asked.path_sessions, asked.path_seconds)
+    stolen = stolen_frames.measure()
+    figures |= {name: stolen[name] for name in ("stolen_frames", "lost_commands", "foreign_connections", "frames")}
     print(table([("figure", "value"), *summed(figures)]))
     for what, count in total.wrong.most_common(10):
         print(f"wrong: {what} ({count} of {total.asked} moments)")
@@ -62,6 +72,9 @@ def holds(figures: dict[str, Any]) -> bool:
         and figures["known_p99_s"] <= 1.0
         and figures["accuracy_percent"] == 100.0
         and figures["driver_percent"] == 100.0
+        and figures.get("path_missed", 0) == figures.get("path_invented", 0) == 0
+        and figures.get("path_known_p99_s", 0.0) <= 1.0
+        and figures["stolen_frames"] == figures["lost_commands"] == figures["foreign_connections"] == 0
     )
 
 

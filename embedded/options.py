@@ -23,7 +23,7 @@ class Options:
     autopilot: bool
     report: Path | None
     #: share of the robots that speak v2, 0 to 1
-    v2_share: float = 0.1
+    v2_share: float = 0.2
 
 
 class _OneSentence(argparse.ArgumentParser):
@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument("--data", type=Path, metavar="DIR", help="where everything lives (STATE_DIR; var/demo)")
     parser.add_argument("--reset", action="store_true", help="forget all data and start afresh")
     parser.add_argument("--robots", type=_robots, default=200, metavar="N", help="half lekiwi, half xle (200)")
-    parser.add_argument("--v2-share", type=_share, default=0.1, metavar="S", help="share of robots that speak v2 (0.1)")
+    parser.add_argument("--v2-share", type=_share, default=0.2, metavar="S", help="share of robots that speak v2 (0.2)")
     parser.add_argument("--no-fleet", action="store_true", help="no robots")
     parser.add_argument("--autopilot", action="store_true", help="run the whole migration, then stop")
     parser.add_argument("--report", type=Path, metavar="FILE", help="with --autopilot: what happened, as JSON")

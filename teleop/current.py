@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from heartbeat.models import Lease
+from teleop import claims
 from teleop.following.running import NAME
-from teleop.models import RobotOperation, Session
+from teleop.models import LegacyClaim, RobotOperation, Session
 from teleop.rules.quality import Alert, alerts_of
 
 #: a watcher that made no progress for longer does not know what is now (the guards' limit is the same)
@@ -33,19 +35,26 @@ class Summary:
 
 
 def operations() -> QuerySet[RobotOperation]:
-    """Every robot, by id."""
-    return RobotOperation.objects.order_by("robot_id")
+    """Every robot, by id, with what legacy says of it.
+
+    `claim`: whether legacy says that it is teleoperated, by its own record where that was read lately (`claim_field`,
+    `claim_since`, `claim_read_at`), else what it would conclude from the service, as the robot told it.
+    """
+    read = LegacyClaim.objects.filter(robot_key=OuterRef("robot_key"), read_at__gte=Now() - claims.FRESH)
+    own = {f"claim_{name}": Subquery(read.values(name)[:1]) for name in ("field", "since", "read_at")}
+    said = Coalesce(Subquery(read.values("operated")[:1]), F("legacy_claims"), output_field=BooleanField(null=True))
+    return RobotOperation.objects.annotate(claim=said, **own).order_by("robot_id")
 
 
 def operated() -> QuerySet[RobotOperation]:
     """Robots in a session, the longest first."""
-    return RobotOperation.objects.filter(state__in=_OPERATED).order_by("since", "robot_id")
+    return operations().filter(state__in=_OPERATED).order_by("since", "robot_id")
 
 
 def disagreements() -> QuerySet[RobotOperation]:
-    """Robots of which legacy concludes something else than the signals: it takes a running service for an operator."""
-    wrong = Q(legacy_claims=True, state__in=("idle", "host_ready")) | Q(legacy_claims=False, state__in=_OPERATED)
-    return RobotOperation.objects.filter(wrong, basis="signals").order_by("robot_id")
+    """Robots of which legacy says something else than the signals: it takes a running service for an operator."""
+    wrong = Q(claim=True, state__in=("idle", "host_ready")) | Q(claim=False, state__in=_OPERATED)
+    return operations().filter(wrong, basis="signals")
 
 
 def alerts_for(operation: RobotOperation) -> list[Alert]:

@@ -30,7 +30,8 @@ DELETE FROM teleop_session WHERE id IN (SELECT id FROM old)
 #: steps of robots without a session
 _OLD_STEPS = """
 DELETE FROM teleop_sessionevent WHERE id IN (
-    SELECT id FROM teleop_sessionevent WHERE known_at < %(limit)s AND session_id IS NULL ORDER BY known_at LIMIT %(most)s)
+    SELECT id FROM teleop_sessionevent WHERE known_at < %(limit)s AND session_id IS NULL
+    ORDER BY known_at LIMIT %(most)s)
 """
 _OLD_STRAYS = "DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} WHERE {moment} < %(limit)s LIMIT %(most)s)"
 

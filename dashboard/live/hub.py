@@ -1,4 +1,4 @@
-"""All views of this process: who watches which, and one tick per second for each family that is watched.
+"""All views of this process: who watches which, and a tick for each family that is watched, one per second as a rule.
 
 A source looks once per tick for everybody, in a thread. Families tick apart, so that a slow one holds up no other.
 """
@@ -38,7 +38,11 @@ class Hub:
 
     def __init__(self, sources: Mapping[str, Source], period_seconds: float = PERIOD_SECONDS) -> None:
         self._sources = sources
-        self._period = period_seconds
+        #: a source that has less patience says so itself, in `period_seconds`
+        self._periods = {
+            family: min(period_seconds, getattr(source, "period_seconds", period_seconds))
+            for family, source in sources.items()
+        }
         self._threads = {family: DatabaseThread(f"live {family}") for family in sources}
         self._views: dict[str, View] = {}
         self._tickers: dict[str, asyncio.Task[None]] = {}
@@ -98,7 +102,7 @@ class Hub:
         due = loop.time()
         while True:
             await self._tick(family, [view for view in self._views.values() if view.family == family])
-            due = max(due + self._period, loop.time())
+            due = max(due + self._periods[family], loop.time())
             await asyncio.sleep(due - loop.time())
 
     async def _tick(self, family: str, views: Sequence[View]) -> None:

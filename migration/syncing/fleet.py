@@ -1,6 +1,6 @@
 """Legacy's list by address: which robot each one is, its kind, and what legacy believes of its operation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from migration.errors import Refused
 from migration.models import MatchEntry
 from migration.rules.matching import How, Known, kind_word, known, match
 from migration.syncing.quarantine import Bad, hold
+from teleop import claims
 
 _FIELDS = ("robot_key", "robot_id", "how", "reason", "hostname", "kind", "teleop_host", "teleop_operation", "stages")
 
@@ -42,6 +43,7 @@ def take_in(listed: Sequence[Any], now: datetime) -> int:
     _only_one_address_a_robot(entries, bad)
     _keep(entries)
     hold("fleet", bad, now)
+    claims.take_in(_claims(entries.values()), now)
     set_kinds({entry.robot_id: entry.kind for entry in entries.values() if entry.robot_id and entry.kind})
     return sum(1 for entry in entries.values() if entry.robot_id)
 
@@ -68,6 +70,12 @@ def match_by_hand(address: str, robot_id: str, *, actor: Actor, reason: str) -> 
     sentence = f"matched the address {address} with {robot.robot_id}: {reason}"
     audit.record(actor, "sync.matched", sentence, at=now, detail={"address": address, "robot": robot.robot_id})
     return entry
+
+
+def _claims(entries: Iterable[MatchEntry]) -> Iterator[claims.Claim]:
+    for entry in entries:
+        if entry.robot_id and entry.teleop_operation is not None:
+            yield claims.Claim(entry.robot_id, entry.teleop_operation, "teleop_operation")
 
 
 def _known() -> Known:

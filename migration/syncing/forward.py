@@ -1,6 +1,6 @@
 """Legacy → new: what `new` did not hear. A row that is as it was costs a digest and nothing else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import structlog
@@ -12,6 +12,7 @@ from migration.rules.plans import RoutePlan
 from migration.syncing.applying import Applied, Candidate, apply
 from migration.syncing.quarantine import Bad, hold
 from migration.syncing.source import CURRENT, Reading
+from teleop import claims
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ class Forward:
         self._done &= reading.rows.keys()
         changed = [digest for digest in reading.rows if digest not in self._done]
         candidates = candidates_of(reading, changed, now)
+        claims.take_in(_claims(candidates), now)
         total = Applied()
         for start in range(0, len(candidates), batch_size):
             applied = apply(candidates[start : start + batch_size], plan, read_at=reading.began_at, now=now)
@@ -58,6 +60,13 @@ def candidates_of(reading: Reading, digests: Sequence[bytes], now: datetime) -> 
             found.append(Candidate(row, listed, digest))
     hold("robots", bad, now)
     return found
+
+
+def _claims(candidates: Sequence[Candidate]) -> Iterator[claims.Claim]:
+    """What the older contract's rows say of operation; the current one says it by address (`syncing.fleet`)."""
+    for row in (candidate.row for candidate in candidates):
+        if row.teleoperated is not None:
+            yield claims.Claim(row.robot_id, row.teleoperated, "teleoperation")
 
 
 def _mapped(reading: Reading, listed: object, now: datetime, matches: dict[str, str]) -> SourceRow:

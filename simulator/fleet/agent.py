@@ -20,6 +20,8 @@ from simulator.fleet.voice import Voice
 from simulator.ledger import CHECK_UPDATE, DOWNLOAD, STATUS, Exchange, LedgerWriter, Said
 
 SLOW_LINK_SECONDS = (0.2, 1.5)
+#: how often a v2 robot tells of operation while somebody drives it, and looks for a change at most
+SIGNAL_SECONDS, SHORTEST_LOOK_SECONDS = 0.25, 0.02
 
 
 @dataclass(slots=True)
@@ -70,6 +72,18 @@ class Agent:
                 async with self.mouth:
                     await self.report()
             due = max(due + interval, time.monotonic())
+
+    async def operate(self) -> None:
+        """Once it speaks v2: tell of operation when something happens, and while somebody drives. Until cancelled."""
+        while self.voice is not None:
+            now = time.monotonic()
+            self._life.advance(now)
+            live = SIGNAL_SECONDS if self._life.is_driven else float("inf")
+            said = self._telemetry.operation()
+            if live < self.robot.interval_seconds:
+                said["next_in_ms"] = live * 1000
+            self.voice.signal(said)
+            await asyncio.sleep(max(SHORTEST_LOOK_SECONDS, min(self._life.changes_at - now, live)))
 
     async def report(self) -> None:
         """One round: let time pass for the robot, send its heartbeat, then whatever else is due."""

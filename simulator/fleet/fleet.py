@@ -119,7 +119,9 @@ class Fleet:
             return
         voice = agent.speak_v2(token, self._heard)
         self.ledger.truth(agent.robot.robot_id, "protocol", "v2")
-        await voice.live()
+        async with asyncio.TaskGroup() as both:
+            both.create_task(voice.live())
+            both.create_task(agent.operate())
 
     def _failed(self, task: "asyncio.Task[None]") -> bool:
         return not task.cancelled() and task.exception() is not None

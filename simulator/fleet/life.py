@@ -27,6 +27,8 @@ class Teleop(StrEnum):
     HOST_UP = "host_up"
     JOINED = "operator_joined"
     DRIVING = "driving"
+    #: another person takes the controls before the watchdog notices a gap; then it goes on as `DRIVING`
+    HANDOVER = "handover"
 
 
 # From each state: what may follow, how likely, and how many seconds the state lasts (at least, at most).
@@ -34,14 +36,18 @@ NEXT: dict[Teleop, tuple[tuple[Teleop, float], ...]] = {
     Teleop.HOST_DOWN: ((Teleop.HOST_UP, 1.0),),
     Teleop.HOST_UP: ((Teleop.JOINED, 0.7), (Teleop.HOST_DOWN, 0.3)),
     Teleop.JOINED: ((Teleop.DRIVING, 0.85), (Teleop.HOST_UP, 0.15)),
-    Teleop.DRIVING: ((Teleop.JOINED, 0.6), (Teleop.HOST_UP, 0.4)),
+    Teleop.DRIVING: ((Teleop.JOINED, 0.5), (Teleop.HOST_UP, 0.3), (Teleop.HANDOVER, 0.2)),
+    Teleop.HANDOVER: ((Teleop.DRIVING, 1.0),),
 }
 LASTS: dict[Teleop, tuple[float, float]] = {
     Teleop.HOST_DOWN: (10, 90),
     Teleop.HOST_UP: (5, 60),
     Teleop.JOINED: (1, 8),
     Teleop.DRIVING: (5, 45),
+    Teleop.HANDOVER: (0, 0),
 }
+#: somebody or something is connected
+JOINED = (Teleop.JOINED, Teleop.DRIVING, Teleop.HANDOVER)
 OPERATORS = tuple(f"operator-{number}" for number in range(1, 13))
 DRIVERS = ("human", "human", "human", "policy", "replay")
 
@@ -57,6 +63,8 @@ class Life:
     driver: str | None = None
     operator: str | None = None
     entered_at: float = 0.0
+    #: since when commands come without a gap
+    commanded_since: float = 0.0
     host_began_at: float = 0.0
     battery_percent: float | None = None
     charging: bool = False
@@ -72,7 +80,7 @@ class Life:
         self._now = now
         self.battery_percent = None if self.robot.battery is None else self.chance.uniform(25, 100)
         self.temperatures = {motor: AMBIENT_CELSIUS + self.chance.uniform(0, 8) for motor in self.robot.motors}
-        self._enter(self.chance.choice(list(Teleop)), now)
+        self._enter(self.chance.choice([state for state in Teleop if state is not Teleop.HANDOVER]), now)
 
     def advance(self, now: float) -> None:
         """Let the time since the last call pass (seconds, monotonic)."""
@@ -88,11 +96,23 @@ class Life:
 
     def stop_session(self) -> bool:
         """End the operator's session, as an operator of this system asked; False when there is none."""
-        if self.teleop not in (Teleop.JOINED, Teleop.DRIVING):
+        if self.teleop not in JOINED:
             return False
         self._enter(Teleop.HOST_UP, self._now)
         self.tell("stopped", True)
         return True
+
+    @property
+    def is_driven(self) -> bool:
+        """Commands come."""
+        return self.teleop in (Teleop.DRIVING, Teleop.HANDOVER)
+
+    @property
+    def changes_at(self) -> float:
+        """When the next change comes, at the latest (monotonic seconds)."""
+        if self.teleop is Teleop.HOST_DOWN:
+            return self._changes_at
+        return min(self._changes_at, self._host_ends_at)
 
     @property
     def host_runs_for(self) -> float:
@@ -108,23 +128,33 @@ class Life:
         if state is not Teleop.HOST_DOWN and (self.teleop is Teleop.HOST_DOWN or not self._host_ends_at):
             self._host_ends_at = now + self.chance.choice(HOST_RUN_SECONDS)
             self.host_began_at = now
-        self.teleop, self.entered_at = state, now
-        if state is Teleop.JOINED and self.operator is None:
+        was, self.teleop, self.entered_at = self.teleop, state, now
+        if state is Teleop.HANDOVER:
+            self._hand_over()
+        elif state in JOINED and self.operator is None:
             self.operator = self.chance.choice(OPERATORS)
             self.tell("operator", self.operator)
-        elif state not in (Teleop.JOINED, Teleop.DRIVING):
+        elif state not in JOINED:
             self.operator = None
-        self.driver = self.chance.choice(DRIVERS) if state is Teleop.DRIVING else None
+        if state is Teleop.DRIVING and was is not Teleop.HANDOVER:
+            self.driver, self.commanded_since = self.chance.choice(DRIVERS), now
+        elif state not in (Teleop.DRIVING, Teleop.HANDOVER):
+            self.driver = None
         self._changes_at = now + self.chance.uniform(*LASTS[state])
         self.tell("teleop", state.value)
         if self.driver is not None:
             self.tell("driver", self.driver)
 
+    def _hand_over(self) -> None:
+        """The next one drives on; what a policy drove a policy drives on."""
+        self.operator = self.chance.choice([each for each in OPERATORS if each != self.operator])
+        self.tell("operator", self.operator)
+
     def _drain(self, elapsed: float) -> None:
         battery = self.robot.battery
         if battery is None or self.battery_percent is None:
             return
-        draw = battery["driving_w"] if self.teleop is Teleop.DRIVING else battery["idle_w"]
+        draw = battery["driving_w"] if self.is_driven else battery["idle_w"]
         if self.charging:
             draw -= CHARGING_W
         spent = draw * elapsed / 3600 / battery["capacity_wh"] * 100
@@ -140,7 +170,7 @@ class Life:
             self.tell("battery_percent", round(self.battery_percent, 1))
 
     def _warm(self, elapsed: float) -> None:
-        heat = DRIVING_HEAT_CELSIUS if self.teleop is Teleop.DRIVING else IDLE_HEAT_CELSIUS
+        heat = DRIVING_HEAT_CELSIUS if self.is_driven else IDLE_HEAT_CELSIUS
         share = min(1.0, elapsed / WARM_UP_SECONDS)
         hottest = 0.0
         for number, (motor, celsius) in enumerate(self.temperatures.items()):

@@ -31,7 +31,7 @@ class Telemetry:
 
     def fields(self, update: Update, services: dict[str, str], next_in_s: float) -> dict[str, Any]:
         """The heartbeat's fields but its identity. What the robot does not have or know is left out."""
-        driving = self.life.teleop is Teleop.DRIVING
+        driving = self.life.is_driven
         said = {
             "kind": self.robot.kind,
             "site": self.robot.site,
@@ -50,7 +50,7 @@ class Telemetry:
             "cameras": self._cameras(),
             "base": self._base(driving),
             "services": services,
-            "teleop": self._teleop(),
+            "teleop": self.operation(),
             "next_in_s": round(next_in_s, 3),
         }
         return {name: value for name, value in said.items() if value is not None}
@@ -99,21 +99,22 @@ class Telemetry:
             "theta_vel": round(speed * self.chance.uniform(-90, 90), 1),
         }
 
-    def _teleop(self) -> dict[str, Any]:
+    def operation(self) -> dict[str, Any]:
+        """What it sees of an operator, as the heartbeat's member `teleop`."""
         now, life = time.monotonic(), self.life
         said: dict[str, Any] = {"measured_ms": round(now * 1000, 1)}
         if not life.host_runs:
             return {**said, "host_up": False, "observers": 0}
         said |= {"host_up": True, "host_up_for_ms": round((now - life.host_began_at) * 1000)}
         said["host_runs_for_ms"] = round(life.host_runs_for * 1000)
-        driving = life.teleop is Teleop.DRIVING
+        driving = life.is_driven
         if not driving:
             observers = int(life.teleop is Teleop.JOINED)
             return {**said, "observers": observers, "command_rate_hz": 0.0, "watchdog_active": True}
         rate = max(1.0, self.chance.gauss(COMMANDS_HZ, 1.5))
         age = round(self.chance.uniform(1, 1000 / rate + 10), 1)
         said |= {"observers": 1, "command_age_ms": age, "command_rate_hz": round(rate, 1), "watchdog_active": False}
-        said["commanded_for_ms"] = round(max(age, (now - life.entered_at) * 1000), 1)
+        said["commanded_for_ms"] = round(max(age, (now - life.commanded_since) * 1000), 1)
         said["driver"] = life.driver or "unknown"
         if life.operator:
             said["operators"] = [{"id": life.operator, "command_age_ms": age}]

@@ -68,6 +68,12 @@ class Voice:
         self._said_at[beat.sequence] = (beat.made_at, time.time())
         self._wake.set()
 
+    def signal(self, said: dict[str, Any]) -> None:
+        """How operation stands, between heartbeats."""
+        if not self.held_back():
+            self.core.signal(said, time.monotonic())
+            self._wake.set()
+
     async def live(self) -> None:
         """Do what the core says, until cancelled."""
         try:

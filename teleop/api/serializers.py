@@ -30,13 +30,28 @@ class OperationSerializer(serializers.ModelSerializer):
 
     session = serializers.UUIDField(source="session_id", allow_null=True)
     alerts = serializers.SerializerMethodField()
+    legacy_claims = serializers.BooleanField(
+        source="claim", allow_null=True, help_text="whether legacy says that it is teleoperated"
+    )
+    legacy_field = serializers.CharField(
+        source="claim_field",
+        allow_null=True,
+        help_text="the field of legacy's record that says so; null: not read lately, concluded from the service",
+    )
+    legacy_since = serializers.DateTimeField(
+        source="claim_since", allow_null=True, help_text="when legacy was first read to say so"
+    )
+    legacy_read_at = serializers.DateTimeField(source="claim_read_at", allow_null=True)
+    legacy_told_at = serializers.DateTimeField(
+        allow_null=True, help_text="when the robot last told of the service from which legacy concludes"
+    )
 
     class Meta:
         model = RobotOperation
         fields = [
             *("robot_id", "kind", "site", "state", "since", "basis", "confidence", "because", "evidence", "heard_at"),
             *("session", "driver", "operators", "contested", "latency_ms", "fps", "loss_percent", "rate_hz"),
-            *("legacy_claims", "legacy_told_at", "alerts"),
+            *("legacy_claims", "legacy_field", "legacy_since", "legacy_read_at", "legacy_told_at", "alerts"),
         ]
         read_only_fields = fields
 

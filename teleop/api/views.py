@@ -38,7 +38,7 @@ from teleop.api.serializers import (
 )
 from teleop.errors import CannotStop, NoSuchRobot
 from teleop.exporting import MEDIA_TYPE, parquet
-from teleop.models import RobotOperation, Session, StopRequest
+from teleop.models import Session, StopRequest
 
 #: rows of a Parquet file, which is made in memory
 MOST_EXPORTED = 100_000
@@ -160,7 +160,7 @@ class OperationQuery(Query):
 class Operations(Listing):
     """How every robot stands now."""
 
-    queryset = RobotOperation.objects.all()
+    queryset = current.operations()
     serializer_class = OperationSerializer
     pagination_class = ByRobot
     query_class = OperationQuery
@@ -183,7 +183,7 @@ class OperationView(APIView):
     def get(self, request: Request, robot_id: str) -> Response:
         """How it stands now."""
         Query().parsed(request.query_params)
-        found = RobotOperation.objects.filter(robot_key=key_of(robot_id)).first()
+        found = current.operations().filter(robot_key=key_of(robot_id)).first()
         if found is None:
             raise NotFound(f"nothing is known of the operation of {robot_id}")
         return Response(OperationSerializer(found).data)

@@ -2,6 +2,7 @@
 
 from teleop.models.cursor import FollowerCursor
 from teleop.models.layout import RobotLayout
+from teleop.models.legacy_claim import LegacyClaim
 from teleop.models.operation import RobotOperation
 from teleop.models.session import Participation, QualitySample, Session, SessionEvent
 from teleop.models.signal import Signal
@@ -9,6 +10,7 @@ from teleop.models.stop_request import StopRequest
 
 __all__ = [
     "FollowerCursor",
+    "LegacyClaim",
     "Participation",
     "QualitySample",
     "RobotLayout",

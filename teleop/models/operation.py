@@ -38,7 +38,9 @@ class RobotOperation(models.Model):
     fps = models.FloatField(null=True, blank=True)
     loss_percent = models.FloatField(null=True, blank=True)
     rate_hz = models.FloatField(null=True, blank=True, help_text="commands per second")
-    legacy_claims = models.BooleanField(null=True, blank=True, help_text="what legacy concludes: its service is active")
+    legacy_claims = models.BooleanField(
+        null=True, blank=True, help_text="what legacy would conclude: its service is active"
+    )
     legacy_told_at = models.DateTimeField(null=True, blank=True, help_text="when the robot last told of the service")
     standing = models.JSONField(default=dict, blank=True)
     updated_at = models.DateTimeField()

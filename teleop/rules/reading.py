@@ -25,6 +25,13 @@ class OperationReport:
     operated: bool | None
     evidence: str
 
+    @property
+    def state(self) -> str:
+        """The state that follows: active, host_ready, idle; unknown where the robot cannot tell."""
+        if self.operated is None:
+            return "unknown"
+        return "active" if self.operated else "host_ready" if self.host is Host.UP else "idle"
+
 
 NOTHING_SAID = OperationReport(Host.UNKNOWN, None, "the robot says nothing about operation")
 
@@ -38,6 +45,8 @@ def read_operation(health: Any, payload: Any = None) -> OperationReport:
     host, because = _host(health, signals)
     if not isinstance(signals, Mapping):
         return OperationReport(host, None, because)
+    if signals.get("host_up") is False:
+        return OperationReport(host, False, "the host does not run, so nobody can drive")
     operated, evidence = _operated(signals)
     return OperationReport(host, operated, evidence or because)
 

@@ -61,6 +61,24 @@ def test_without_sockets_it_posts(door: StandIn) -> None:
     assert list(door.stored.values()) == [["http"]]
 
 
+@pytest.mark.parametrize("sockets", [True, False])
+def test_what_happens_between_heartbeats_is_told_at_once(door: StandIn, sockets: bool) -> None:
+    door.sockets_allowed = sockets
+    with client(door, interval=3600) as heartbeat:
+        heartbeat.beat(status="idle")
+        assert heartbeat.flush()
+        for age in (None, 12.0, 13.0):
+            heartbeat.signal(host_up=True, observers=1, command_age_ms=age)
+            until(
+                lambda age=age: [each.get("command_age_ms") for each in door.signals][-1:] == [age] or age == 13.0, "it"
+            )
+
+    assert [each["command_age_ms"] for each in door.signals][:2] == [None, 12.0]
+    assert {body["boot_id"] for body in door.signal_bodies} == {heartbeat.boot_id}
+    assert bool(door.calls["signals by socket"]) is sockets
+    assert len(door.stored) == 1
+
+
 @pytest.mark.parametrize("trouble", [503, 401, 403, 404, 500, "mute"])
 def test_it_falls_back_to_the_legacy_call(door: StandIn, trouble: str | int) -> None:
     door.v2 = trouble

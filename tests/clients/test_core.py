@@ -3,9 +3,12 @@
 import json
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lekiwi_heartbeat import words
 from lekiwi_heartbeat.actions import Answer, Beat, Drop, Open, Post, Route, Send, Wait
 from lekiwi_heartbeat.backlog import newest_that_fit
 from lekiwi_heartbeat.core import Core
@@ -15,6 +18,7 @@ from lekiwi_heartbeat.retrying import Retry
 UPDATED = Answer(200, {"status": "updated"})
 REFUSED = Answer(503, {"detail": "v2 is refused"}, retry_after_seconds=30.0)
 OK = {"status": "accepted"}
+TAKEN = Answer(202, {"status": "accepted", "signals": 1})
 
 
 @dataclass
@@ -29,6 +33,8 @@ class World:
     attempts: list[tuple[float, str]] = field(default_factory=list)
     stored: list[int] = field(default_factory=list)
     heard_by_legacy: list[int] = field(default_factory=list)
+    signals: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    signals_answer: Answer = TAKEN
     unanswered: list[tuple[int, bytes]] = field(default_factory=list)
 
     def say(self) -> Beat:
@@ -63,12 +69,19 @@ class World:
                         self.unanswered.append((connection, frame))
                     else:
                         self.acknowledge(connection, frame)
+            case Post(_, words.V2_SIGNALS, body, _, _):
+                self.signals += [(self.now, each) for each in json.loads(body)["signals"]]
+                self.core.posted(action, self.signals_answer, self.now)
             case Post(route, _, _, beats, patience):
                 self.attempts.append((self.now, route.value))
                 self.core.posted(action, self._answer(route, beats, patience), self.now)
 
     def acknowledge(self, connection: int, frame: bytes) -> None:
-        sequence = json.loads(frame)["sequence"]
+        said = json.loads(frame)
+        if said.get("type") == "signals":
+            self.signals += [(self.now, each) for each in said["signals"]]
+            return
+        sequence = said["sequence"]
         self.stored.append(sequence)
         told = {"type": "ack", "boot_id": "boot", "sequences": [sequence]}
         self.core.heard(connection, json.dumps(told), self.now)
@@ -286,3 +299,71 @@ def test_what_the_server_asked_for_is_the_least_and_nobody_waits_for_ever(
 
     assert not retry.ready(1000.0 + least - 0.001) or least < 0.001
     assert retry.at <= 1000.0 + max(60.0, least * 1.25)
+
+
+DRIVEN = {"host_up": True, "command_age_ms": 20.0, "command_rate_hz": 30.0, "observers": 1}
+
+
+def operated(world: World, seconds: float, **said: Any) -> None:
+    """A loop of 50 Hz that tells of operation for so long."""
+    until = world.now + seconds
+    while world.now < until - 1e-9:
+        world.core.signal({**DRIVEN, **said, "command_rate_hz": world.now % 7}, world.now)
+        world.run(world.now + 0.02)
+
+
+@pytest.mark.parametrize("socket", ["ok", "404"])
+def test_a_signal_goes_out_when_something_happened_and_a_few_a_second_while_somebody_drives(socket: str) -> None:
+    world = World(socket=socket)
+    world.say()
+    world.run(100.1)
+
+    operated(world, 3, command_age_ms=None, observers=0)
+    assert len(world.signals) == 1
+    operated(world, 3)
+    assert 11 <= len(world.signals) - 1 <= 13
+    seen = len(world.signals)
+    operated(world, 3, command_age_ms=900.0)
+    (_, stopped) = world.signals[-1]
+    assert len(world.signals) == seen + 1
+    assert (stopped["command_age_ms"], stopped["measured_ms"]) == (900.0, round(world.signals[-1][0] * 1000, 1))
+    assert world.stored == [1]
+
+
+def test_whatever_changes_no_more_than_ten_signals_a_second_leave_and_the_last_word_is_one_of_them() -> None:
+    world = World()
+    world.say()
+    world.run(100.1)
+
+    for number in range(100):
+        world.core.signal({"observers": number}, world.now)
+        world.run(world.now + 0.01)
+    world.run(world.now + 0.2)
+
+    assert len(world.signals) <= 12
+    assert world.signals[-1][1]["observers"] == 99
+
+
+def test_signals_that_are_refused_rest_and_change_no_way_of_heartbeats() -> None:
+    world = World(socket="404", signals_answer=Answer(503, {"detail": "cannot be stored"}))
+    for _ in range(10):
+        world.say()
+        operated(world, 0.5)
+
+    assert 3 <= len(world.signals) <= 6
+    assert len(world.stored) == 10
+    assert not world.heard_by_legacy
+
+
+def test_a_signal_that_nobody_could_hear_is_no_news_when_somebody_can() -> None:
+    world = World(socket="refused", v2="refused")
+    world.say()
+    world.run(100.5)
+    world.core.signal(DRIVEN, world.now)
+    world.run(world.now + 60)
+    world.socket = world.v2 = "ok"
+    world.say()
+    world.run(world.now + 60)
+
+    assert world.core.connection is not None
+    assert world.signals == []

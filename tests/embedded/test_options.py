@@ -102,7 +102,7 @@ def test_a_preparation_is_remembered_for_one_build_only(tmp_path: Path) -> None:
 
 def test_a_share_of_the_robots_may_speak_v2(capsys: pytest.CaptureFixture[str]) -> None:
     assert parse(["--v2-share", "0.25"], {}).v2_share == 0.25
-    assert parse([], {}).v2_share == 0.1
+    assert parse([], {}).v2_share == 0.2
 
     with pytest.raises(SystemExit):
         parse(["--v2-share", "10"], {})

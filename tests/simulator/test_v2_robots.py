@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from heartbeat.ingest.schema import V2Heartbeat
+from heartbeat.ingest.schema import Teleop, V2Heartbeat
 from simulator.ledger import ACKNOWLEDGED, read_ledger, read_truths
 from tests.clients.stand_in import StandIn
 from tests.simulator.running import fleet, until
@@ -115,3 +115,21 @@ def test_a_robot_without_a_token_goes_on_as_it_always_did(door: StandIn, tmp_pat
 
     assert door.stored == {}
     assert read_ledger(path).v2.outcomes == {}
+
+
+def test_what_happens_to_a_v2_robots_operator_is_told_between_heartbeats(door: StandIn, tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    flags = ("--robots", "8", "--interval", "60", "--v2-share", "1", "--seed", "3")
+
+    def driven() -> list[Any]:
+        return [each for each in door.signals if each.get("command_rate_hz")]
+
+    with fleet(door.url, path, *flags, "--enrolment-token", "lke_good") as process:
+        until(lambda: len(driven()) > 8 and len(door.signal_bodies) > 20, "operators are told of")
+        stop(process)
+
+    for each in door.signals:
+        msgspec.convert(each, Teleop)
+        assert each["measured_ms"] > 0
+    assert {each["next_in_ms"] for each in driven()} == {250.0}
+    assert door.calls["signals by socket"] == len(door.signal_bodies)

@@ -1,6 +1,7 @@
 """REST, export, page and evidence, on real rows."""
 
 import io
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +15,11 @@ from heartbeat.api import examples
 from heartbeat.models import Lease
 from heartbeat.rules.identity import key_of
 from migration.models import AuditEntry
-from teleop import current
+from teleop import claims, current
 from teleop.accuracy import accuracy
 from teleop.api.examples import EXAMPLES
 from teleop.models import Participation, QualitySample, RobotOperation, Session, SessionEvent, StopRequest
+from teleop.rules.reading import read_operation
 from tests.builders import heard_robot, person
 from tests.heartbeat.api.conforming import outline
 
@@ -151,6 +153,38 @@ def test_how_a_robot_stands_with_its_alerts_and_what_legacy_concludes(viewer: Cl
     assert (told["by_state"]["active"], told["disagreements"], told["watched"]) == (1, 1, False)
 
 
+def test_what_legacys_own_record_says_counts_and_what_it_would_conclude_only_without_one(viewer: Client) -> None:
+    now = timezone.now()
+    told = {"legacy_told_at": now - timedelta(seconds=3)}
+    operation("Lekiwi_1", legacy_claims=False, **told)
+    operation("Lekiwi_2", legacy_claims=True, **told)
+    operation("Lekiwi_3", legacy_claims=True, **told)
+    ids = ("Lekiwi_1", "Lekiwi_2")
+    claims.take_in(
+        [claims.Claim(name, name == "Lekiwi_1", "teleop_operation") for name in ids], now - timedelta(seconds=40)
+    )
+    claims.take_in(
+        [claims.Claim(name, name == "Lekiwi_1", "teleop_operation") for name in ids], now - timedelta(seconds=4)
+    )
+
+    assert [row.robot_id for row in current.disagreements()] == ["Lekiwi_1", "Lekiwi_3"]
+    one = viewer.get("/api/v2/teleop/robots/Lekiwi_1").json()
+    assert (one["legacy_claims"], one["legacy_field"]) == (True, "teleop_operation")
+    page = viewer.get("/teleop/").content.decode()
+    assert "its record: teleop_operation" in page
+    read = (now - timedelta(seconds=4)).isoformat()
+    assert f'since {now - timedelta(seconds=40):%H:%M:%S}, read <time data-ago datetime="{read}">' in page
+    assert "would conclude: its service runs" in page
+    assert "told <time data-ago" in page
+
+
+def test_a_claim_that_nobody_has_read_for_a_while_is_not_legacys_any_more() -> None:
+    operation("Lekiwi_1", legacy_claims=False)
+    claims.take_in([claims.Claim("Lekiwi_1", True, "teleop_operation")], timezone.now() - timedelta(seconds=70))
+
+    assert not current.disagreements()
+
+
 def test_an_operator_with_two_robots_is_named() -> None:
     driven("Lekiwi_1")
     driven("Lekiwi_2")
@@ -199,9 +233,13 @@ def test_the_page_says_who_drives_what_and_when_nobody_watches(viewer: Client) -
     assert "9 frames per second of at least 15" in page
     assert "polyline" in page
     assert "lane-human" in page
+    assert '<span class="dim">operator</span> ada' in page
     assert "0 commands per second" in page
-    assert "teleoperated: its service runs" in page
+    assert "would conclude: its service runs" in page
     assert "ask-stop" not in page
+    for link in re.findall(r'href="(/api/v2/teleop/sessions[^"]+)"', page):
+        assert viewer.get(link).status_code == 200, link
+    assert page.count('data-testid="export-') == 2
     now = timezone.now()
     Lease.objects.create(name="teleop_watcher", holder="a", term=1, until=now, renewed_at=now)
     assert "Nobody watches operation" not in viewer.get("/teleop/").content.decode()
@@ -234,6 +272,52 @@ def test_accuracy_compares_each_robots_own_word_with_what_is_recorded() -> None:
     assert (found.judged, found.agreeing, found.unknown, found.silent) == (3, 2, 1, 1)
     assert [each.robot_id for each in found.different] == ["Lekiwi_3"]
     assert found.percent == pytest.approx(66.7, abs=0.1)
+
+
+#: (health, the payload's member `teleop`)
+WORDS: list[tuple[Any, Any]] = [
+    *(
+        (None, {"host_up": up, "command_age_ms": age})
+        for up in (True, False, "yes")
+        for age in (20, 500, 501, "20", None)
+    ),
+    *((None, {"command_rate_hz": rate}) for rate in (0, 29.5, 1e30, True)),
+    *((None, {"watchdog_active": stopped}) for stopped in (True, False, 1)),
+    *(({"services": {"teleop": service}}, {"command_rate_hz": 0}) for service in ("active", "inactive", 1)),
+    ("offline", {"command_rate_hz": 0}),
+    ({"services": {"teleop": "\x00\ud800"}}, {"command_rate_hz": 0}),
+    ([], []),
+    (None, "on"),
+    (None, None),
+]
+
+
+def test_what_counts_all_robots_at_once_reads_each_as_the_rule_does() -> None:
+    now = timezone.now()
+    for number, (health, said) in enumerate(WORDS):
+        report = read_operation(health, {"teleop": said})
+        heard_robot(f"Lekiwi_{number}", last_v2_at=now, health=health, payload={"teleop": said})
+        if report.operated is not None:
+            opened = session(f"Lekiwi_{number}") if report.operated else None
+            operation(f"Lekiwi_{number}", report.state, session_id=opened and opened.pk)
+
+    found = accuracy(now)
+
+    assert found.different == ()
+    assert found.judged == sum(read_operation(health, {"teleop": said}).operated is not None for health, said in WORDS)
+    assert found.judged + found.silent == len(WORDS)
+
+
+def test_accuracy_asks_as_much_of_the_database_for_many_robots_as_for_one(django_assert_num_queries) -> None:
+    now = timezone.now()
+    for number in range(20):
+        heard_robot(f"Lekiwi_{number}", last_v2_at=now, payload={"teleop": {"command_rate_hz": 0}})
+        operation(f"Lekiwi_{number}", "idle", since=now - timedelta(seconds=(1, 30)[number > 9]))
+
+    with django_assert_num_queries(2):
+        found = accuracy(now)
+
+    assert (found.judged, found.agreeing) == (10, 10)
 
 
 def test_metrics_tell_sessions_latency_and_disagreements(viewer: Client) -> None:

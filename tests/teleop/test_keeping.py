@@ -24,7 +24,8 @@ def kept(db: None) -> psycopg.Connection:
 
 def signal(connection: psycopg.Connection, at: datetime) -> None:
     connection.execute(
-        "INSERT INTO teleop_signal (robot_key, robot_id, received_at, boot_id, document) VALUES ('a', 'a', %s, '', '{}')",
+        "INSERT INTO teleop_signal (robot_key, robot_id, received_at, boot_id, document)"
+        " VALUES ('a', 'a', %s, '', '{}')",
         [at],
     )
 

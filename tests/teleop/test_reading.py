@@ -24,6 +24,8 @@ def test_a_running_service_says_nothing_about_an_operator(service: str, host: Ho
         ({"command_rate_hz": 0}, False),
         ({"watchdog_active": True}, False),
         ({"watchdog_active": False}, True),
+        ({"host_up": False}, False),
+        ({"host_up": False, "command_age_ms": 20}, False),
         ({"observers": 1}, None),
         ({}, None),
     ],

@@ -17,7 +17,12 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from heartbeat.rules.identity import key_of
-from teleop.following.running import Running
+from heartbeat.watching.lease import RENEW_SECONDS, STANDBY_SECONDS, TTL_SECONDS, Lease, LeaseLost
+from heartbeat.watching.serving import TICK_SECONDS
+from heartbeat.watching.store import connect as database
+from teleop.following.running import NAME, Running
+from teleop.following.store import Store
+from teleop.following.watcher import Watcher
 from tests.databases import own_database
 from tests.heartbeat.conftest import ENROLLED, TOKEN, issue_token
 from tests.heartbeat.running import eventually, ingest
@@ -121,6 +126,33 @@ def test_signals_of_every_way_become_one_session_that_survives_its_watcher(world
     assert all(evidence for (evidence,) in world.rows("SELECT evidence FROM teleop_sessionevent WHERE step = 'began'"))
     lag = world.rows("SELECT extract(epoch FROM began_known_at - began_at) FROM teleop_session")[0][0]
     assert float(lag) > 0.35
+
+
+def test_a_standby_takes_over_from_a_holder_that_is_silent_and_that_one_writes_nothing_more(world: World) -> None:
+    world.stop_watching()
+    with database(world.database) as connection:
+        silent = Lease(connection, NAME)
+        assert silent.take()
+        dead = Watcher(Store(connection), silent.fence)
+        dead.tick(time.time())
+        world.watch()
+        driving = {"command_age_ms": 15, "command_rate_hz": 30, "commanded_for_ms": 200, "driver": "policy"}
+        assert world.post(boot_id="taken over", signals=[world.document(**driving)]) == 202
+
+        # The holder says nothing any more: its lease runs out, and only then does anybody else conclude anything.
+        eventually(lambda: world.rows("SELECT state, driver FROM teleop_robotoperation") == [("active", "policy")])
+
+        assert world.rows("SELECT term FROM heartbeat_lease WHERE name = %s", NAME) == [(silent.term + 1,)]
+        with pytest.raises(LeaseLost):
+            dead.tick(time.time())
+        assert world.rows("SELECT count(*) FROM teleop_session WHERE driver = 'policy'") == [(1,)]
+
+
+def test_a_silent_holder_is_relieved_within_two_seconds() -> None:
+    looked_for = STANDBY_SECONDS + TICK_SECONDS
+
+    assert TTL_SECONDS + looked_for < 2
+    assert RENEW_SECONDS < TTL_SECONDS / 2
 
 
 def _is_asked_to_stop_and_answers(world: World, robot: ClientConnection) -> None:

@@ -7,6 +7,7 @@ goes over the WebSocket, by HTTP to v2, by the legacy call. It stays in the buff
 import json
 import random
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from lekiwi_heartbeat import words
@@ -30,6 +31,7 @@ from lekiwi_heartbeat.answers import errors_in, results_of, seconds_in, taken_by
 from lekiwi_heartbeat.backlog import Backlog, newest_that_fit
 from lekiwi_heartbeat.commands import Commands
 from lekiwi_heartbeat.limits import Limits
+from lekiwi_heartbeat.operation import Signals
 from lekiwi_heartbeat.retrying import Retry
 
 #: WebSocket close code: the token is no longer good
@@ -53,6 +55,7 @@ class Core:
         self.chance = chance or random.Random()
         self.counts: Counter[str] = Counter()
         self.commands = Commands()
+        self._signals = Signals(boot_id)
         self.connection: int | None = None
         self._connections = 0
         self._backlog = Backlog(self.limits.most_buffered)
@@ -78,6 +81,13 @@ class Core:
         if dropped := self._backlog.add(beat):
             self._count("dropped", Dropped(dropped))
         return beat
+
+    def signal(self, said: Mapping[str, Any], now: float) -> None:
+        """How operation stands, between heartbeats: sent when something happened, and while somebody drives.
+
+        Best effort: it is not kept until somebody acknowledged it, and the legacy call cannot say it.
+        """
+        self._signals.say(said, now)
 
     def take_events(self) -> list[Event]:
         """What happened since the last call."""
@@ -112,21 +122,32 @@ class Core:
                 return self._batch(fresh)
             fresh = [newest] if newest else []
         results = self.commands.take_results()
-        if not fresh and not results:
-            return Wait(self._until(self._batch_at if self._backlog.fresh() else float("inf"), now))
+        signals_at = self._signals.due_at(now)
+        signals = (self._take_signals(now, type="signals"),) if signals_at <= now else ()
+        if not fresh and not results and not signals:
+            batch_at = self._batch_at if self._backlog.fresh() else float("inf")
+            return Wait(self._until(min(batch_at, signals_at), now))
         self._backlog.sent(fresh, now)
-        return Send(self.connection, (*(beat.body for beat in fresh), *results))
+        return Send(self.connection, (*(beat.body for beat in fresh), *signals, *results))
 
     def _without_socket(self, now: float) -> Action:
         if not self._doubted and self._socket.ready(now):
             self._connections += 1
             return Open(self._connections)
+        # Who did not answer is asked with a heartbeat first.
+        signals_at = float("inf") if self._doubted else self._signals.due_at(now)
+        if signals_at <= now:
+            return Post(Route.HTTP, words.V2_SIGNALS, self._take_signals(now), (), self.limits.v2_patience)
         if not self._backlog:
-            return Wait(None if self._doubted else self._socket.at)
+            return Wait(None if self._doubted else min(self._socket.at, signals_at))
         fresh, newest = self._backlog.fresh(), self._backlog.newest
         if newest is None and now < self._batch_at:
-            return Wait(self._batch_at)
+            return Wait(min(self._batch_at, signals_at))
         return self._batch([newest] if newest and self._doubted else fresh)
+
+    def _take_signals(self, now: float, **head: Any) -> bytes:
+        self.counts["signals"] += 1
+        return self._signals.take(now, **head)
 
     def _by_legacy(self, now: float) -> Action:
         """Legacy has no history: only the newest heartbeat makes sense to it, the others wait for v2."""
@@ -219,6 +240,9 @@ class Core:
         if post.route is Route.LEGACY:
             self._posted_to_legacy(post, answer, now)
             return
+        if not post.beats:
+            self._posted_signals(answer, now)
+            return
         self._batch_at = now + self.limits.between_batches * self.chance.uniform(0.5, 1.0)
         results = results_of(post, answer)
         if results is not None:
@@ -240,6 +264,16 @@ class Core:
         else:
             if len(post.beats) > 1:  # too much for the link, or one of them breaks the server
                 self._batch_limit = len(post.beats) // 2
+            self._v2_answered_badly(answer, now)
+
+    def _posted_signals(self, answer: Answer | None, now: float) -> None:
+        if answer is not None and answer.status == 202:
+            self._works(now)
+            return
+        self.counts["signals_failed"] += 1
+        self._signals.failed(now)
+        # Any other refusal is theirs alone: signals are stored apart, and heartbeats find out themselves.
+        if answer is None or answer.status == 429:
             self._v2_answered_badly(answer, now)
 
     def _v2_answered_badly(self, answer: Answer | None, now: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 V2_ONE = "/api/v2/heartbeat"
 V2_MANY = "/api/v2/heartbeats"
 V2_ENROL = "/api/v2/enrol"
+V2_SIGNALS = "/api/v2/teleop/signals"
 SOCKET = "/ws/robot/"
 LEGACY = "/api/robot/status"
 

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -194,12 +196,36 @@ def test_heartbeats_carry_the_same_and_what_cannot_be_seen(flight: Flight) -> No
     assert flight.door.tokens == {"lkr_1"}
 
 
+def members(said: dict[str, Any], taken: type[msgspec.Struct]) -> dict[str, Any]:
+    """The members that `taken` does not have, down into lists: those would be dropped in silence."""
+    unknown = {name: value for name, value in said.items() if name not in taken.__struct_fields__}
+    for member in msgspec.structs.fields(taken):
+        told = said.get(member.name)
+        for inner in structs_in(member.type):
+            for one in told if isinstance(told, list) else [told or {}]:
+                unknown |= {f"{member.name}.{name}": value for name, value in members(one, inner).items()}
+    return unknown
+
+
+def structs_in(kind: Any) -> list[type[msgspec.Struct]]:
+    """The structs that a field's type holds."""
+    inner = [each for argument in typing.get_args(kind) for each in structs_in(argument)]
+    return [kind] if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else inner
+
+
 def test_all_of_it_is_what_the_system_takes(flight: Flight) -> None:
     for beat in flight.door.all_bodies:
-        taken = schema.convert(beat)
-        assert taken.teleop is not None
-        known = {name for name in beat["teleop"] if hasattr(taken.teleop, name)}
-        assert {"host_up"} <= known
+        assert schema.convert(beat).teleop is not None
+        assert members(beat, schema.V2Heartbeat) == {}
+    said = [beat["teleop"] for beat in flight.door.all_bodies] + flight.door.signals
+    assert [members(each, schema.Teleop) for each in said if members(each, schema.Teleop)] == []
+    assert {"flows"} <= {name for each in said for name in each}
+
+
+def test_a_member_that_the_system_does_not_take_is_found() -> None:
+    said = {"host_up": True, "watchdog": True, "flows": [{"port": 5555, "recv_age_ms": 3}]}
+
+    assert members(said, schema.Teleop) == {"watchdog": True, "flows.recv_age_ms": 3}
 
 
 def test_signals_alone_where_the_robots_own_program_sends_heartbeats(tmp_path: Path, door: StandIn) -> None:

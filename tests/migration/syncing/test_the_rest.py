@@ -15,6 +15,7 @@ from migration.models import DeploymentMapping, MatchEntry, QuarantinedRow, Sync
 from migration.syncing import tuning
 from migration.syncing.fleet import match_by_hand, take_in
 from migration.syncing.running import SYNC, Sync
+from teleop.models import LegacyClaim
 from tests.builders import heard_robot
 from tests.databases import own_database
 from tests.migration.syncing.conftest import ROOT, Legacy, row
@@ -93,6 +94,8 @@ def test_the_list_by_address_is_matched_and_its_belief_is_kept_beside(legacy, sy
     entry = MatchEntry.objects.get()
     assert (entry.robot_id, entry.how, entry.kind) == ("Lekiwi_B827EB5A", "hostname", "lekiwi")
     assert entry.teleop_operation is False
+    claim = LegacyClaim.objects.get()
+    assert (claim.robot_id, claim.operated, claim.field) == ("Lekiwi_B827EB5A", False, "teleop_operation")
 
 
 def test_an_address_that_two_robots_fit_waits_until_somebody_matches_it_by_hand(db):
