@@ -34,7 +34,7 @@ from simulator.operating.script import Script
 HEARTBEAT_EVERY = 8
 #: until everybody is connected, and after the last script ended
 SETTLE_SECONDS, REST_SECONDS = 3.0, 13.0
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 #: a robot opens its socket when nobody else does: handshakes at once
 HANDSHAKES = 16
 
@@ -201,8 +201,8 @@ def _running(environment: dict[str, str]) -> Iterator[int]:
         deadline = time.monotonic() + START_SECONDS
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
             ready = (
-                "SELECT (SELECT count(*) FROM heartbeat_lease WHERE name = 'teleop_watcher' AND until > now())"
-                " * (SELECT count(*) FROM heartbeat_hearing WHERE until > now() - interval '2 seconds')"
+                "SELECT (SELECT count(*) FROM heartbeat_lease WHERE name = 'teleop_watcher')"
+                " * (SELECT count(*) FROM heartbeat_hearing WHERE name = 'ingest')"
             )
             while not (row := connection.execute(ready).fetchone()) or not row[0]:
                 if time.monotonic() > deadline or any(each.poll() is not None for each in started):

@@ -11,6 +11,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
+from dashboard.live.hub import Hub
+from dashboard.operating import OperatingView
 from heartbeat.api import examples
 from heartbeat.models import Lease
 from heartbeat.rules.identity import key_of
@@ -243,6 +245,21 @@ def test_the_page_says_who_drives_what_and_when_nobody_watches(viewer: Client) -
     now = timezone.now()
     Lease.objects.create(name="teleop_watcher", holder="a", term=1, until=now, renewed_at=now)
     assert "Nobody watches operation" not in viewer.get("/teleop/").content.decode()
+
+
+def test_the_live_view_shows_a_takeover_at_once_and_renders_nothing_twice() -> None:
+    view, names = OperatingView(), ["operating"]
+    driven("Lekiwi_1")
+
+    first = view.look(names)["operating"]
+    again = view.look(names)["operating"]
+    driven("Lekiwi_2")
+    then = view.look(names)["operating"]
+
+    assert again.whole()["html"] is first.whole()["html"]
+    assert again.at > first.at
+    assert set(then.whole()["data"]["sessions"]) == {"Lekiwi_1", "Lekiwi_2"}
+    assert Hub({"operating": view})._periods == {"operating": view.period_seconds}
 
 
 def test_a_person_with_the_permission_asks_from_the_page(stopper: Client) -> None:
