@@ -23,6 +23,8 @@ from embedded.programs import ROOT, live_arguments
 from embedded.redis import Redis
 
 CHANGED_SHARE = 0.01
+#: a busy machine starts Django in minutes
+START_SECONDS = 300.0
 
 
 @contextmanager
@@ -124,7 +126,7 @@ def server(environment: dict[str, str], application: str) -> Iterator[tuple[int,
         command[command.index("--ws") + 1] = "websockets-sansio"
     with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + START_SECONDS
             while not _answers(port):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{application} did not start")

@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_robot
 from websockets.sync.client import connect as connect_viewer
 
-from benchmarks.fanout_world import prepare, server, services
+from benchmarks.fanout_world import START_SECONDS, prepare, server, services
 from benchmarks.reporting import quantile
 from benchmarks.teleop_world import Arrival, arrivals, scripts
 from embedded.ports import free_port
@@ -34,7 +34,6 @@ from simulator.operating.script import Script
 HEARTBEAT_EVERY = 8
 #: until everybody is connected, and after the last script ended
 SETTLE_SECONDS, REST_SECONDS = 3.0, 13.0
-START_SECONDS = 300.0
 #: a robot opens its socket when nobody else does: handshakes at once
 HANDSHAKES = 16
 
@@ -196,7 +195,8 @@ def _running(environment: dict[str, str]) -> Iterator[int]:
         [sys.executable, *ingest_arguments(str(port)), "--log-level", "warning"],
         *[[sys.executable, "-W", "ignore", "manage.py", "teleop_watcher"]] * 2,
     ]
-    started = [subprocess.Popen(command, cwd=ROOT, env=environment) for command in commands]
+    quiet = {**environment, "LOG_LEVEL": "WARNING"}
+    started = [subprocess.Popen(command, cwd=ROOT, env=quiet) for command in commands]
     try:
         deadline = time.monotonic() + START_SECONDS
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:

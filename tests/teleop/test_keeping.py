@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from teleop import keeping
 
@@ -108,3 +109,26 @@ def test_a_day_that_somebody_reads_stays_until_a_later_run(kept: psycopg.Connect
 
     assert "somebody reads" in stayed
     assert len(keeping.keep(kept, NOW).days_dropped) == 2
+
+
+def test_the_migration_goes_back_and_forth_with_what_is_kept(kept: psycopg.Connection) -> None:
+    def stored() -> tuple[str, list[tuple[int, datetime]], list[float]]:
+        (kind,) = kept.execute("SELECT relkind FROM pg_class WHERE relname = 'teleop_signal'").fetchone() or ("",)
+        signals = kept.execute("SELECT id, received_at FROM teleop_signal ORDER BY id").fetchall()
+        return kind, signals, [value for (value,) in kept.execute("SELECT fps FROM teleop_qualitysample").fetchall()]
+
+    signal(kept, NOW)
+    number = session(kept, None, NOW - DAY)
+    kept.execute("INSERT INTO teleop_qualitysample (session_id, at, fps) VALUES (%s, %s, 12.5)", [number, NOW])
+    kept.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    before = stored()
+
+    MigrationExecutor(connection).migrate([("teleop", "0001_sessions")])
+    back = stored()
+    MigrationExecutor(connection).migrate([("teleop", "0003_legacy_claims")])
+    signal(kept, NOW + DAY)
+    kind, signals, samples = stored()
+
+    assert (before[0], back[0], kind) == ("p", "r", "p")
+    assert before[1:] == back[1:] == (signals[:1], samples)
+    assert signals[1][0] > signals[0][0]

@@ -18,9 +18,10 @@ STALE_SECONDS = 2.0
 
 
 def is_driven(said: Mapping[str, Any]) -> bool:
-    """Whether commands reach the robot (or come from this operator, through this connection), as far as it says."""
+    """Whether commands reach the robot, as far as it or one of its flows, devices and operators says."""
     ages = [said[name] for name in ("command_age_ms", "received_age_ms", "active_age_ms") if said.get(name) is not None]
-    return bool(ages) and ages[0] <= COMMAND_TIMEOUT_MS
+    parts = [part for name in ("flows", "devices", "operators") for part in said.get(name) or ()]
+    return ages[0] <= COMMAND_TIMEOUT_MS if ages else any(is_driven(part) for part in parts)
 
 
 def mark(said: Any) -> Any:
