@@ -72,7 +72,7 @@ def holds(figures: dict[str, Any]) -> bool:
         and figures["known_p99_s"] <= 1.0
         and figures["accuracy_percent"] == 100.0
         and figures["driver_percent"] == 100.0
-        and figures.get("path_missed", 0) == figures.get("path_invented", 0) == 0
+        and not any(figures.get(f"path_{name}", 0) for name in ("missed", "invented", "never_said_to_end"))
         and figures.get("path_known_p99_s", 0.0) <= 1.0
         and figures["stolen_frames"] == figures["lost_commands"] == figures["foreign_connections"] == 0
     )

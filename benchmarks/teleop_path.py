@@ -95,7 +95,7 @@ def _figures(
 ) -> dict[str, Any]:
     known: list[float] = []
     edges: list[float] = []
-    missed = total = invented = 0
+    missed = total = invented = never = 0
     for name, script in zip(names, written, strict=True):
         found = [(begin - began, (end or time.time()) - began) for robot, begin, end in rows if robot == name]
         for number, true in enumerate(script.sessions):
@@ -110,13 +110,17 @@ def _figures(
             found.remove(mine)
             edges += [abs(mine[0] - true.begin), abs(mine[1] - true.end)]
             last_active = max(place for place, (_, active) in enumerate(told) if active)
-            end_at = told[last_active + 1][0] if last_active + 1 < len(told) else float("inf")
-            known += [max(0.0, begin_at - began - true.begin), max(0.0, end_at - began - true.end)]
+            known.append(max(0.0, begin_at - began - true.begin))
+            if last_active + 1 < len(told):
+                known.append(max(0.0, told[last_active + 1][0] - began - true.end))
+            else:
+                never += 1
         invented += len(found)
     return {
         "path_sessions": total,
         "path_missed": missed,
         "path_invented": invented,
+        "path_never_said_to_end": never,
         "path_edge_p99_s": _rounded(quantile(edges, 0.99)),
         "path_known_p50_s": _rounded(quantile(known, 0.5)),
         "path_known_p99_s": _rounded(quantile(known, 0.99)),
