@@ -103,8 +103,6 @@ ALERTMANAGER_URL = os.environ.get("ALERTMANAGER_URL", "http://127.0.0.1:9093")
 GRAFANA_URL = os.environ.get("GRAFANA_URL", "http://127.0.0.1:3000")
 
 # --- telling people (docs/alerts.md) ----------------------------------------------------------
-#: who is told when nobody acknowledges a critical alert: "who minutes [address]", separated by commas
-ESCALATION_PATH = os.environ.get("ESCALATION_PATH", "")
 #: incoming webhooks of the two channels, as Slack, Mattermost and Rocket.Chat have them; secrets
 NOTIFY_STATUS_WEBHOOK = os.environ.get("NOTIFY_STATUS_WEBHOOK", "")
 NOTIFY_ALERTS_WEBHOOK = os.environ.get("NOTIFY_ALERTS_WEBHOOK", "")

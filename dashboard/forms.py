@@ -58,8 +58,9 @@ class StopForm(ReasonForm):
 
 
 class VoteForm(forms.Form):
-    """A no-go and an abstention say why; a go may."""
+    """A no-go and an abstention say why; a go may. `role` is the one that is voted for, own or stood in for."""
 
+    role = forms.CharField(required=False, max_length=32)
     choice = forms.ChoiceField(
         choices=[(choice.value, choice.value) for choice in Choice],
         error_messages={

@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from dashboard.partials import context_of_buttons, signatures
+from migration import voting
 from migration.actors import role_of
 from migration.rules.voting import Role
 from migration.status import status
@@ -31,7 +32,12 @@ def personal_context(request: HttpRequest, state: dict[str, Any] | None = None) 
     """What the personal regions need: the state as it is now and what this person may do."""
     state = state or status()
     role = role_of(request.user)
-    mine = next((vote for vote in state["votes"] if role and vote["role"] == role.value), None)
+    name = request.user.get_username()
+    mine = next((vote for vote in state["votes"] if vote["person"] == name and not vote["void"]), None)
+    votable = [
+        {"value": one.value, "words": one.words, "as_backup": stands_in}
+        for one, stands_in in voting.roles_of(request.user)
+    ]
     return {
         **context_of_buttons(state),
         "signatures": signatures(state),
@@ -40,6 +46,7 @@ def personal_context(request: HttpRequest, state: dict[str, Any] | None = None) 
         },
         "role": role.words if role else "",
         "face": role.label if role else "",
-        "my_vote": mine if mine and mine["choice"] and not mine["void"] else None,
+        "votable": votable,
+        "my_vote": mine,
         "roles": ", ".join(one.words.lower() if one is not Role.QA else one.words for one in Role),
     }

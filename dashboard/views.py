@@ -165,10 +165,12 @@ def votes(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return invalid(request, "vote", form)
     try:
-        vote = voting.cast(request.user, form.cleaned_data["choice"], form.cleaned_data["comment"])
+        given = form.cleaned_data
+        vote = voting.cast(request.user, given["choice"], given["comment"], given["role"] or None)
     except Refused as error:
         return refused(request, "vote", error)
-    return done(request, "vote", f"Your {vote.choice.replace('_', '-')} is recorded.")
+    stood_in = f" as backup of {voting.Role(vote.role).words}" if vote.as_backup else ""
+    return done(request, "vote", f"Your {vote.choice.replace('_', '-')} is recorded{stood_in}.")
 
 
 @require_POST
@@ -212,6 +214,8 @@ def refused(request: HttpRequest, region: str, error: Refused) -> HttpResponse:
 
 def _problem(request: HttpRequest, region: str, sentence: str, *, status: int) -> HttpResponse:
     """The region with the sentence in it and what was typed kept."""
-    typed: dict[str, Any] = {name: request.POST.get(name, "") for name in ("reason", "comment", "choice", "target")}
+    typed: dict[str, Any] = {
+        name: request.POST.get(name, "") for name in ("reason", "comment", "choice", "target", "role")
+    }
     context = {**personal_context(request), "problem": sentence, "typed": typed}
     return render(request, template_of(region), context, status=status)

@@ -33,9 +33,3 @@ def role_of(user: Any) -> Role | None:
     """The voting role of a person: the group of that name they are in."""
     names = set(user.groups.values_list("name", flat=True))
     return next((role for role in Role if role.value in names), None)
-
-
-def backs_up(user: Any) -> list[Role]:
-    """The roles whose named backup the person is: the groups `backup_<role>` they are in."""
-    names = set(user.groups.values_list("name", flat=True))
-    return [role for role in Role if f"backup_{role.value}" in names]

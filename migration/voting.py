@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from migration import audit
-from migration.actors import Actor, backs_up, role_of
+from migration import audit, contacts
+from migration.actors import Actor, role_of
 from migration.clock import system_clock
 from migration.configuring import judged_now, settings_for
 from migration.errors import NotAVoter, Refused
@@ -71,6 +71,13 @@ def cast(user: Any, choice: str, comment: str = "", role: str | None = None) -> 
     return vote
 
 
+def roles_of(user: Any) -> list[tuple[Role, bool]]:
+    """The roles that the person may vote for, their own first, and whether they would stand in for somebody."""
+    own = role_of(user)
+    backed = [(role, True) for role in contacts.stands_in_for(user) if role != own]
+    return [(own, False), *backed] if own else backed
+
+
 def void_go_votes(run: PhaseRun, why: str, now: datetime) -> int:
     """Void every go vote of the run that still counts; who said no-go need not say it again."""
     votes = list(run.votes.filter(choice=Choice.GO, void_reason="").select_related("person"))
@@ -103,13 +110,13 @@ def _voter(user: Any, role: str | None) -> tuple[Role, bool]:
     own = role_of(user)
     if role is None or role == own:
         if own is None:
-            stands_in = backs_up(user)
+            stands_in = contacts.stands_in_for(user)
             if len(stands_in) == 1:
                 return stands_in[0], True
             raise NotAVoter(f"{user.get_username()} is in none of the six roles that vote")
         return own, False
     if role not in {one.value for one in Role}:
         raise Refused(f"role {role!r} is none of {', '.join(one.value for one in Role)}")
-    if Role(role) not in backs_up(user):
+    if Role(role) not in contacts.stands_in_for(user):
         raise NotAVoter(f"{user.get_username()} is not the named backup of {Role(role).words}")
     return Role(role), True

@@ -77,7 +77,7 @@ def _answered(request: HttpRequest, *, problem: str = "", done: str = "", status
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = system_clock().now()
-    path = escalation_path()
+    path = escalation_path(now)
     rows = Alert.objects.prefetch_related("escalations")
     opened = [_opened(alert, path) for alert in rows.filter(closed_at=None)]
     opened.sort(key=lambda one: (one["alert"].severity != Alert.Severity.CRITICAL, one["alert"].opened_at))

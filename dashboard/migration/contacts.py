@@ -17,6 +17,7 @@ from migration.contacts import changing
 from migration.errors import Refused
 from migration.models import Channel, Contact, RotaShift
 from migration.rules.contacts import Duty, Purpose
+from migration.rules.voting import Role
 
 PAGE, REGION = "dashboard/migration/contacts.html", "dashboard/migration/_contacts.html"
 
@@ -101,6 +102,21 @@ def remove(request: HttpRequest, what: str, number: int) -> HttpResponse:
     return done(request, REGION, _context(request), f"Removed: {said}.")
 
 
+def _standing_in(role: Role, people: list[Contact]) -> dict[str, Any]:
+    """Who backs up a voting role, and whether their login can vote and sign for it."""
+    backups = [one for one in people if one.is_backup and one.duty == role.value]
+    return {
+        "words": role.words,
+        "backups": [{"name": one.name, "login": one.login, "why_not": _why_not(one)} for one in backups],
+    }
+
+
+def _why_not(backup: Contact) -> str:
+    if backup.login is None:
+        return "no login here, so no vote"
+    return "" if backup.login.has_perm("migration.cast_vote") else "the login lacks the permission to vote"
+
+
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = system_clock().now()
     people = list(Contact.objects.select_related("login"))
@@ -114,6 +130,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             for duty in Duty
         ],
         "people": people,
+        "standing_in": [_standing_in(role, people) for role in Role],
         "purposes": [
             {"value": purpose.value, "words": purpose.words, "channel": channels.get(purpose.value)}
             for purpose in Purpose

@@ -19,7 +19,7 @@ ESCALATION = Actor("escalation")
 
 def escalate(now: datetime) -> list[Escalation]:
     """Take every step that is due. Each once, however many look; what was taken is audited."""
-    path = escalation_path()
+    path = escalation_path(now)
     taken = []
     waiting = Alert.objects.filter(severity=Alert.Severity.CRITICAL, closed_at=None, acknowledged_at=None)
     for alert in waiting.order_by("opened_at"):
@@ -32,7 +32,7 @@ def escalate(now: datetime) -> list[Escalation]:
 def _take(alert: Alert, place: int, step: Step, now: datetime) -> Escalation | None:
     waited = (now - alert.opened_at).total_seconds()
     since = f"unacknowledged for {waited / 60:.0f} min" if waited >= 60 else "nobody has acknowledged it yet"
-    nobody = "" if step.address else f" (no address of {step.words} is known here: call them)"
+    unreached = f" ({step.lacks})" if step.lacks else ""
     try:
         with transaction.atomic():
             told = Escalation.objects.create(alert=alert, step=place, who=step.who, address=step.address, told_at=now)
@@ -42,7 +42,7 @@ def _take(alert: Alert, place: int, step: Step, now: datetime) -> Escalation | N
                 channels=[ALERTS],
                 is_urgent=True,
                 address=step.address,
-                sentence=f"To {step.words}: {alert.sentence}; {since}{nobody}",
+                sentence=f"To {step.words}: {alert.sentence}; {since}{unreached}",
                 at=now,
             )
             sentence = f"called {step.words} because of “{alert.sentence}”"

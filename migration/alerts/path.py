@@ -1,10 +1,15 @@
-"""Who is told of an alert that nobody acknowledges."""
+"""Who is told of an alert that nobody acknowledges: the path of the contacts, with whoever a message reaches."""
 
-from django.conf import settings
+from datetime import datetime
 
-from migration.rules.escalating import DEFAULT_PATH, Step, parsed
+from migration import contacts
+from migration.rules.escalating import Step
 
 
-def escalation_path() -> tuple[Step, ...]:
-    """The steps, the soonest first. Raises `BadPath` for a setting that cannot be read."""
-    return parsed(settings.ESCALATION_PATH or DEFAULT_PATH)
+def escalation_path(now: datetime) -> tuple[Step, ...]:
+    """The steps as of `now`, the soonest first: of each duty the first who has an e-mail address, else the first."""
+    found = []
+    for step in contacts.escalation_path(now):
+        told = next((one for one in step.people if one.email), next(iter(step.people), None))
+        found.append(Step(step.duty.value, step.after, told.name if told else "", told.email if told else ""))
+    return tuple(found)

@@ -88,7 +88,7 @@ class RotaSerializer(serializers.ModelSerializer):
 class StepSerializer(serializers.Serializer):
     """Who is told when nobody acknowledged for so long; real minutes."""
 
-    after_minutes = serializers.IntegerField(min_value=1, max_value=1440)
+    after_minutes = serializers.IntegerField(min_value=0, max_value=1440)
     duty = serializers.ChoiceField(DUTIES)
 
 

@@ -78,12 +78,19 @@ def put(row: Any, fields: Mapping[str, Any], *, actor: Actor) -> Any:
         row.changed_at = system_clock().now()
     try:
         row.full_clean()
+        _nobody_names_themselves(row, actor)
     except ValidationError as error:
         raise BadContact(_said(error)) from error
     with transaction.atomic():
         row.save()
         _tell(actor, f"{'entered' if is_new else 'changed'} {row}", before, _plain(row))
     return row
+
+
+def _nobody_names_themselves(row: Any, actor: Actor) -> None:
+    """A backup votes and signs for a role: that takes somebody else's word. Raises `ValidationError`."""
+    if isinstance(row, Contact) and row.is_backup and row.login and row.login.get_username() == actor.name:
+        raise ValidationError({"login": "nobody names themselves as a backup: somebody else enters it"})
 
 
 #: which field a broken constraint is about: Django names none

@@ -48,7 +48,7 @@ class Purpose(StrEnum):
 
 
 #: (minutes without an acknowledgement, who is told then): the path unless another one is stored
-DEFAULT_PATH = ((5, Duty.ON_CALL), (10, Duty.TEAM_LEAD), (20, Duty.DIRECTOR), (30, Duty.CTO))
+DEFAULT_PATH = ((0, Duty.ON_CALL), (5, Duty.ON_CALL), (10, Duty.TEAM_LEAD), (20, Duty.DIRECTOR), (30, Duty.CTO))
 
 #: how far ahead the rota must have no gap
 ROTA_AHEAD = timedelta(days=7)
@@ -95,7 +95,8 @@ def missing(
     told = [f"nobody is named for {duty.words}" for duty in Duty if duty not in named]
     told += [f"{duty.words} has no backup" for duty in WITH_BACKUP if duty not in backed]
     told += [f"no channel for: {purpose.words.lower()}" for purpose in Purpose if purpose not in channels]
-    told += [f"escalation to {duty.words} reaches nobody" for _, duty in path if duty not in named | backed]
+    asked = dict.fromkeys(duty for _, duty in path)
+    told += [f"escalation to {duty.words} reaches nobody" for duty in asked if duty not in named | backed]
     gap = first_gap(watches, now, now + ROTA_AHEAD)
     if gap:
         told.append("nobody is on call now" if gap == now else f"nobody is on call from {gap:%d %b %H:%M} UTC")

@@ -7,39 +7,25 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """After this long without an acknowledgement this one is told; `address` is where, empty if nobody knows."""
+    """After this long without an acknowledgement this duty is told; `name` and `address` are empty if unknown."""
 
     who: str
     after: timedelta
+    name: str = ""
     address: str = ""
 
     @property
     def words(self) -> str:
-        """The name as people say it."""
-        return {"cto": "CTO", "on_call": "on-call"}.get(self.who, self.who.replace("_", " "))
+        """The duty, and who that is, as people say it."""
+        duty = {"cto": "CTO", "qa": "QA", "on_call": "on-call"}.get(self.who, self.who.replace("_", " "))
+        return f"{duty} ({self.name})" if self.name else duty
 
-
-#: on-call at once, and again after 5 minutes; then up the path
-DEFAULT_PATH = "on_call 0, on_call 5, team_lead 10, director 20, cto 30"
-
-
-class BadPath(ValueError):
-    """The path of the escalation cannot be read."""
-
-
-def parsed(text: str) -> tuple[Step, ...]:
-    """Read "who minutes [address], …", in the order of the minutes. Raises `BadPath`, naming the step."""
-    steps = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        words = part.split()
-        try:
-            who, minutes = words[0], float(words[1])
-        except (IndexError, ValueError):
-            raise BadPath(f"{part!r} is no step of an escalation: write who, minutes and perhaps an address") from None
-        if len(words) > 3 or not 0 <= minutes <= 24 * 60:
-            raise BadPath(f"{part!r} is no step of an escalation: who, 0 to 1440 minutes, perhaps an address")
-        steps.append(Step(who, timedelta(minutes=minutes), words[2] if len(words) == 3 else ""))
-    return tuple(sorted(steps, key=lambda step: step.after))
+    @property
+    def lacks(self) -> str:
+        """Why no message can reach this step, "" when one can."""
+        if self.address:
+            return ""
+        return "no e-mail address is known: call them" if self.name else "the contacts name nobody"
 
 
 def due(path: Sequence[Step], opened_at: datetime, now: datetime, taken: int) -> list[tuple[int, Step]]:

@@ -8,8 +8,9 @@ from rest_framework.test import APIClient
 from migration import alerting, evidence, judging, rolling_back, routing
 from migration.actors import Actor
 from migration.alerts import acting, escalating, receiving
+from migration.contacts import changing
 from migration.clock import system_clock
-from migration.models import Alert, AuditEntry, Escalation, PhaseRun, Pulse, Rollback
+from migration.models import Alert, AuditEntry, Escalation, Notification, PhaseRun, Pulse, Rollback
 from migration.rules.alerting import Firing
 from migration.rules.phases import phase_of
 from migration.rules.sequential import Verdict
@@ -206,6 +207,23 @@ def test_an_unacknowledged_alert_goes_up_the_path_each_step_once(settings):
 
     assert told() == [(0, "on_call"), (1, "on_call"), (2, "team_lead"), (3, "director"), (4, "cto")]
     assert AuditEntry.objects.filter(action="escalated").count() == 5
+
+
+def test_a_step_goes_to_whoever_the_contacts_name_and_says_so_when_nobody_can_be_written_to():
+    lead, now = Actor("lead"), system_clock().now()
+    changing.put_contact({"name": "Bea", "duty": "on_call", "email": "bea@example.org"}, actor=lead)
+    ada = changing.put_contact({"name": "Ada", "duty": "on_call", "email": "ada@example.org"}, actor=lead)
+    changing.put_contact({"name": "Tim", "duty": "team_lead", "telephone": "+00 1"}, actor=lead)
+    changing.put_on_rota(ada, now - timedelta(hours=1), now + timedelta(days=1), actor=lead)
+    one = critical()
+
+    escalating.escalate(one.opened_at + timedelta(minutes=21))
+
+    sentences = [each.sentence for each in Notification.objects.filter(kind="escalation").order_by("id")]
+    assert [each.address for each in Escalation.objects.all()] == ["ada@example.org"] * 2 + ["", ""]
+    assert sentences[0].startswith("To on-call (Ada): new down")
+    assert sentences[2].endswith("(no e-mail address is known: call them)")
+    assert sentences[3].startswith("To director: ") and sentences[3].endswith("(the contacts name nobody)")
 
 
 def test_an_acknowledged_alert_and_one_that_is_over_go_no_further():

@@ -33,7 +33,8 @@ def test_whoever_the_rota_names_is_on_call_and_asked_first():
 
     assert contacts.on_call(now) == bob
     path = contacts.escalation_path(now)
-    assert [(step.after, step.duty) for step in path][:2] == [
+    assert [(step.after, step.duty) for step in path][:3] == [
+        (timedelta(0), Duty.ON_CALL),
         (timedelta(minutes=5), Duty.ON_CALL),
         (timedelta(minutes=10), Duty.TEAM_LEAD),
     ]
@@ -84,6 +85,22 @@ def test_a_named_backup_signs_for_the_role_and_it_is_recorded():
 
     assert (signed.role, signed.as_backup) == (Role.QA, True)
     assert contacts.stands_in_for(stands_in) == [Role.QA]
+
+
+@pytest.mark.django_db
+def test_nobody_names_themselves_as_a_backup():
+    qa = person(Role.QA)
+    own_word = Actor.of(qa)
+
+    with pytest.raises(changing.BadContact) as refused:
+        changing.put_contact(
+            {"name": "Q", "duty": Duty.MIGRATION_LEAD, "telephone": "1", "is_backup": True, "login": qa}, actor=own_word
+        )
+
+    assert refused.value.fields == {"login": ["nobody names themselves as a backup: somebody else enters it"]}
+    assert contacts.stands_in_for(qa) == []
+    contact("Q", Duty.MIGRATION_LEAD, is_backup=True, login=qa)
+    assert contacts.stands_in_for(qa) == [Role.MIGRATION_LEAD]
 
 
 @pytest.mark.django_db

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from migration.rules.escalating import DEFAULT_PATH, BadPath, due, parsed
+from migration.rules.contacts import DEFAULT_PATH
+from migration.rules.escalating import Step, due
 from migration.rules.notifying import LONGEST_RETRY, MOST_LINES, Line, body, channels_of, retry_after, title
 from migration.rules.signing import BadSecret, signature
 from tests.builders import NOW
@@ -51,18 +52,10 @@ def test_what_is_not_about_the_migration_stays_in_the_audit_log():
     assert channels_of("rollback") == ("status", "alerts")
 
 
-def test_the_path_is_data_and_what_is_none_is_named():
-    assert [(step.who, step.after.total_seconds() / 60) for step in parsed("cto 30 cto@example.org, on_call 5")] == [
-        ("on_call", 5),
-        ("cto", 30),
-    ]
-    with pytest.raises(BadPath, match="'cto soon'"):
-        parsed("on_call 5, cto soon")
-
-
 @given(st.lists(st.floats(0, 3600), min_size=1, max_size=30))
 def test_no_step_of_an_escalation_is_taken_twice_or_too_early(moments):
-    path, taken = parsed(DEFAULT_PATH), []
+    path = [Step(duty.value, timedelta(minutes=minutes)) for minutes, duty in DEFAULT_PATH]
+    taken = []
     for seconds in sorted(moments):
         now = NOW + timedelta(seconds=seconds)
         for place, step in due(path, NOW, now, len(taken)):

@@ -52,8 +52,11 @@ class Command(RunbookCommand):
         }
         Contact.objects.create(**fields)
         if duty in WITH_BACKUP:
+            # the login of the next role stands in, so that every vote can be tried
+            stands_in = list(LOGINS)[(list(LOGINS.values()).index(duty.value) + 1) % len(LOGINS)]
             backup = {"name": f"Backup of {duty.words} (demo)", "telephone": f"+00 555 02{number:02d}"}
-            Contact.objects.create(**{**fields, **backup, "login": None, "is_backup": True})
+            login = User.objects.filter(username=stands_in).first()
+            Contact.objects.create(**{**fields, **backup, "login": login, "is_backup": True})
 
     def _rota(self, now: datetime) -> None:
         """Weekly turns of those who are on call, ahead from now."""
