@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 from migration import alerting, evidence, judging, rolling_back, routing
 from migration.actors import Actor
 from migration.alerts import acting, escalating, receiving
-from migration.contacts import changing
 from migration.clock import system_clock
+from migration.contacts import changing
 from migration.models import Alert, AuditEntry, Escalation, Notification, PhaseRun, Pulse, Rollback
 from migration.rules.alerting import Firing
 from migration.rules.phases import phase_of
@@ -223,7 +223,8 @@ def test_a_step_goes_to_whoever_the_contacts_name_and_says_so_when_nobody_can_be
     assert [each.address for each in Escalation.objects.all()] == ["ada@example.org"] * 2 + ["", ""]
     assert sentences[0].startswith("To on-call (Ada): new down")
     assert sentences[2].endswith("(no e-mail address is known: call them)")
-    assert sentences[3].startswith("To director: ") and sentences[3].endswith("(the contacts name nobody)")
+    assert sentences[3].startswith("To director: ")
+    assert sentences[3].endswith("(the contacts name nobody)")
 
 
 def test_an_acknowledged_alert_and_one_that_is_over_go_no_further():
