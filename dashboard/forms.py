@@ -38,7 +38,19 @@ class ReplayForm(forms.Form):
 class ReasonForm(forms.Form):
     """Anything that is done with a reason."""
 
-    reason = forms.CharField(max_length=500, error_messages={"required": SAY_WHY})
+    reason = forms.CharField(
+        max_length=500, help_text="(goes into the audit log)", error_messages={"required": SAY_WHY}
+    )
+
+
+class WindowTime(forms.DateTimeField):
+    """A time, UTC, as people type it."""
+
+    default_error_messages = {
+        "required": "say when, such as 2026-11-24 08:00",
+        "invalid": "write it as 2026-11-24 08:00 (UTC)",
+    }
+    widget = forms.TextInput
 
 
 class RollbackForm(ReasonForm):

@@ -113,8 +113,8 @@ def signatures(state: dict[str, Any]) -> dict[str, Any]:
 
 def _way_signature(way: dict[str, Any]) -> list[Any]:
     ramp = way["ramp"]
-    waiting = [[one["id"] for one in way[name]] for name in ("orders", "freezes")]
-    return [bool(way["paused"]), ramp["id"] if ramp else None, way["has_arrived"], *waiting]
+    orders = [one["id"] for one in way["orders"]]
+    return [bool(way["paused"]), ramp["id"] if ramp else None, way["has_arrived"], orders]
 
 
 def context_of(snapshot: Snapshot) -> dict[str, Any]:

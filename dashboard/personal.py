@@ -20,7 +20,7 @@ PERSONAL = {
     "way": "pause_phase",
 }
 #: what else a button may need
-ALSO = {"shorten": "shorten_phase", "freeze": "freeze_migration"}
+ALSO = {"shorten": "shorten_phase"}
 
 
 def template_of(region: str) -> str:

@@ -11,7 +11,7 @@ from django.db import transaction
 from migration import audit
 from migration.actors import Actor
 from migration.clock import system_clock
-from migration.errors import MissingReason
+from migration.errors import MissingReason, Refused
 from migration.models import PhaseConfiguration, PhaseRun
 from migration.rules.phases import Phase, next_phase, phase_of
 from migration.rules.settings import PhaseSettings, checked, digest_of, settings_of
@@ -34,8 +34,13 @@ def told(slug: str) -> dict[str, Any]:
         "revision": row.revision if row else 0,
         "changed": sorted(changed),
         "changed_by": row.changed_by if row else None,
-        "settings": asdict(settings_of(slug, changed)),
+        "settings": as_mapping(settings_of(slug, changed)),
     }
+
+
+def as_mapping(settings: PhaseSettings) -> dict[str, Any]:
+    """Settings by name, as they are told and stored."""
+    return asdict(settings)
 
 
 def digest_for(phase: Phase) -> str:
@@ -44,10 +49,13 @@ def digest_for(phase: Phase) -> str:
     return digest_of(changed.get(phase.slug, {}), changed.get(following.slug, {}) if following else {})
 
 
-def change(slug: str, changes: Mapping[str, Any], *, actor: Actor, reason: str) -> PhaseConfiguration:
+def change(
+    slug: str, changes: Mapping[str, Any], *, actor: Actor, reason: str, seen_revision: int | None = None
+) -> PhaseConfiguration:
     """Set some settings of a phase; None takes a setting back to its default.
 
-    Raises `MissingReason`, `UnknownPhase`, and `InvalidSetting`, which names field and reason.
+    `seen_revision` is the revision on which the person decided. Raises `MissingReason`, `UnknownPhase`, `Refused` if
+    somebody changed the settings since then, and `InvalidSetting`, which names field and reason.
     """
     if not reason.strip():
         raise MissingReason("changing settings")
@@ -56,6 +64,8 @@ def change(slug: str, changes: Mapping[str, Any], *, actor: Actor, reason: str) 
         row, _ = PhaseConfiguration.objects.select_for_update().get_or_create(
             slug=phase.slug, defaults={"changed_by": actor.name, "changed_at": now}
         )
+        if seen_revision is not None and seen_revision != row.revision:
+            raise Refused(f"{row.changed_by} has changed them since you looked: look again, then decide")
         before = dict(row.changed)
         kept = {name: value for name, value in {**before, **changes}.items() if value is not None}
         row.changed = checked(phase, kept)

@@ -28,7 +28,7 @@ def way_forward(run: PhaseRun, clock: Clock, now: datetime) -> dict[str, Any]:
         "bake_seconds": clock.scaled(timedelta(seconds=settings.bake_seconds)).total_seconds() if settings else None,
         "two_people": bool(settings and settings.needs_two_people),
         "orders": [_order(proposal) for proposal in Proposal.objects.filter(state=Proposal.State.WAITING)],
-        "freezes": [_freeze(window, now) for window in FreezeWindow.objects.filter(lifted_at=None)],
+        "freezes": [told_freeze(window, now) for window in FreezeWindow.objects.filter(lifted_at=None)],
         "frozen": freezing.frozen_now(now, freezing.sites_frozen(now)),
         "pins": [
             {"key": pin.key, "side": pin.side, "reason": pin.reason, "by": pin.pinned_by} for pin in Pin.objects.all()
@@ -80,7 +80,8 @@ def _order(proposal: Proposal) -> dict[str, Any]:
     }
 
 
-def _freeze(window: FreezeWindow, now: datetime) -> dict[str, Any]:
+def told_freeze(window: FreezeWindow, now: datetime) -> dict[str, Any]:
+    """One freeze window: what it holds, when, and until when it does so now."""
     until = window.freeze.until(now)
     if window.daily_at:
         margins = f"{window.before_minutes} min before to {window.after_minutes} min after"

@@ -3,12 +3,14 @@
 import json
 from typing import Any
 
+from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from dashboard.partials import bar
 from dashboard.personal import personal_context
 from dashboard.snapshot import take
+from migration.errors import Refused
 
 
 def framed(
@@ -30,6 +32,18 @@ def done(request: HttpRequest, template: str, context: dict[str, Any], sentence:
     response = render(request, template, context)
     response["HX-Trigger"] = json.dumps({"cockpit:done": {"region": "list", "sentence": sentence}})
     return response
+
+
+def refuse(form: Form, error: Refused) -> None:
+    """Put the reason beside the field that it names ("ends_at: …"), else under the form."""
+    name, colon, reason = str(error).partition(": ")
+    is_named = bool(colon) and name in form.fields
+    form.add_error(name if is_named else None, reason if is_named else f"{str(error)[:1].upper()}{str(error)[1:]}")
+
+
+def refused_form(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The region with a form in it that says beside each field what is wrong and keeps what was typed."""
+    return render(request, template, context, status=422)
 
 
 def refused(request: HttpRequest, template: str, context: dict[str, Any], where: str, reason: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from dashboard.access import needs, signed_in
 from dashboard.forms import ReasonForm
 from dashboard.migration.regions import VIEW, screen
 from dashboard.snapshot import take
-from migration import climbing, foreseeing, freezing, pausing, presence, proposing, ramping, shortening
+from migration import climbing, foreseeing, pausing, presence, proposing, ramping, shortening
 from migration.actors import Actor
 from migration.drivers.errors import RouteError
 from migration.errors import Refused
@@ -105,17 +105,6 @@ def proposal_cancellations(request: HttpRequest, proposal_id: int) -> HttpRespon
         return f"Proposal {proposing.cancel(proposal_id, actor=actor, reason=reason).pk} is cancelled."
 
     return _done(request, cancel)
-
-
-@require_POST
-@needs("freeze_migration")
-def freeze_liftings(request: HttpRequest, window_id: int) -> HttpResponse:
-    """End a freeze before its time."""
-
-    def lift(actor: Actor, reason: str) -> str:
-        return f"Freeze {freezing.lift(window_id, actor=actor, reason=reason).pk} is lifted."
-
-    return _done(request, lift)
 
 
 @require_POST
