@@ -36,6 +36,10 @@ _LABELS = {
 }
 
 
+#: a verdict → its status class in the design
+LOOKS = {"pass": "ok", "fail": "bad", "inconclusive": "wait", "waived": "off"}
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceLine:
     """`mark` is a status class of the design, "" for a plain figure."""
@@ -55,8 +59,17 @@ def _lines(name: str, value: Any) -> Iterator[EvidenceLine]:
         yield from (EvidenceLine(label, found, "ok" if passed else "bad") for label, passed, found in value)
     elif name == "guards":
         yield from (_guard(guard) for guard in value)
+    elif name == "parts":
+        yield from (_part(part, judged) for part, judged in value.items())
+    elif name == "failed" and not value:
+        return
     else:
         yield EvidenceLine(_LABELS.get(name, words(name)), _figure(name, value))
+
+
+def _part(name: str, judged: Mapping[str, Any]) -> EvidenceLine:
+    """A part of a gate by its own sentence."""
+    return EvidenceLine(words(name), judged["sentence"], LOOKS.get(judged["verdict"], "none"))
 
 
 def _guard(guard: Mapping[str, Any]) -> EvidenceLine:

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
 from dashboard import presentation
-from dashboard.evidence import evidence_lines
+from dashboard.evidence import LOOKS, evidence_lines
 from dashboard.fleet import Mark
 from dashboard.snapshot import Snapshot
 from migration.rules.gates import ERROR_LIMIT, SLOW_MILLISECONDS
@@ -45,7 +45,6 @@ BAR_REGIONS = ("bar-phase", "bar-split", "bar-alert", "unguarded-words")
 #: what we ask of ourselves; the phase's budget is what an operator is promised
 OUR_ROLLBACK_SECONDS = 1.0
 
-_VERDICTS = {"pass": "ok", "fail": "bad", "inconclusive": "wait", "waived": "off"}
 _CHOICES = {"go": ("ok", "go"), "no_go": ("bad", "no-go"), "abstain": ("off", "abstain"), None: ("none", "not voted")}
 _CHIPS = (
     (Mark.ONLINE, "ok"),
@@ -189,7 +188,7 @@ def _alarm(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gate(gate: dict[str, Any]) -> dict[str, Any]:
-    look = _VERDICTS.get(gate["verdict"], "none")
+    look = LOOKS.get(gate["verdict"], "none")
     return {**gate, "look": look, "lines": evidence_lines(gate["evidence"])}
 
 
@@ -210,7 +209,7 @@ def _vote(vote: dict[str, Any]) -> dict[str, Any]:
 def _mirror(state: dict[str, Any], direction: str, target: str) -> dict[str, Any]:
     mirror = state["mirror"][direction]
     judged = mirror_rule(target, mirror["primaries"], mirror["copies"])
-    look = _VERDICTS[judged.verdict] if mirror["primaries"] else "wait"
+    look = LOOKS[judged.verdict] if mirror["primaries"] else "wait"
     return {**mirror, "target": target, "look": look}
 
 

@@ -28,7 +28,7 @@ class Seconds(forms.CharField):
         """The largest whole unit; what somebody typed stays as it is."""
         if isinstance(value, str) or value is None:
             return value
-        unit = next(name for name in ("d", "h", "min", "s") if name == "s" or value and value % _UNITS[name] == 0)
+        unit = next(name for name in ("d", "h", "min", "s") if name == "s" or (value and value % _UNITS[name] == 0))
         return f"{_exactly(value / _UNITS[unit])} {unit}"
 
     def to_python(self, value: Any) -> Any:
@@ -94,7 +94,8 @@ class Hooks(forms.CharField):
         if isinstance(value, str) or value is None:
             return value
         return "\n".join(
-            f"{one['name']} | {one['url']} | {', '.join(one['when'])} | {_exactly(one['timeout_seconds'])}" for one in value
+            f"{one['name']} | {one['url']} | {', '.join(one['when'])} | {_exactly(one['timeout_seconds'])}"
+            for one in value
         )
 
     def to_python(self, value: Any) -> Any:
@@ -149,16 +150,16 @@ SETTINGS: Mapping[str, Setting] = {
     "vote_lives_seconds": Setting("A vote lives", Seconds, "time", "real time"),
     "needs_two_people": Setting("Entering takes two people", _flag),
     "needs_watch": Setting("Somebody must be on watch", _flag, "", "with a page in front of them"),
-    "error_limit_percent": Setting("Errors, less than", Number, "%", "of what new answered"),
-    "slow_limit_percent": Setting("Slower than 100 ms, less than", Number, "%", "of what new answered"),
+    "error_limit_percent": Setting("Errors below", Number, "%", "of what new answered"),
+    "slow_limit_percent": Setting("Slower than 100 ms below", Number, "%", "of what new answered"),
     "slower_than_legacy_ms": Setting("Slower than legacy's p99 by at most", Number, "ms"),
-    "mirror_limit_percent": Setting("Mirror complete, at least", Number, "%"),
-    "lag_forward_limit_seconds": Setting("Sync lag legacy → new, at most", Seconds, "time", "real time"),
-    "lag_reverse_limit_seconds": Setting("Sync lag new → legacy, at most", Seconds, "time", "real time"),
+    "mirror_limit_percent": Setting("Mirror complete to at least", Number, "%"),
+    "lag_forward_limit_seconds": Setting("Sync lag legacy → new at most", Seconds, "time", "real time"),
+    "lag_reverse_limit_seconds": Setting("Sync lag new → legacy at most", Seconds, "time", "real time"),
     "stability_seconds": Setting("No critical alert for", Seconds, "time", "the time scale shortens it"),
-    "cpu_limit_percent": Setting("CPU, less than", Number, "%"),
-    "memory_limit_percent": Setting("Memory, less than", Number, "%"),
-    "connections_limit_percent": Setting("Database connections, less than", Number, "%"),
+    "cpu_limit_percent": Setting("CPU below", Number, "%"),
+    "memory_limit_percent": Setting("Memory below", Number, "%"),
+    "connections_limit_percent": Setting("Database connections below", Number, "%"),
     "warm_legacy_seconds": Setting("Legacy kept warm for", Seconds, "time", "decommission; the time scale shortens it"),
     "hooks": Setting("External checks", Hooks, "", f"one a line: name | address | {', '.join(MOMENTS)} | seconds"),
 }

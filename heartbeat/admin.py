@@ -1,4 +1,4 @@
-"""Every model in the admin but the log, whose key has two columns; what is history or derived can only be read."""
+"""Every model but the log and its minutes, whose keys have two columns; what is history or derived is only read."""
 
 from typing import Any
 
@@ -14,7 +14,9 @@ from heartbeat.models import (
     Deployment,
     DeploymentsRevision,
     EnrolmentToken,
+    Hearing,
     Incident,
+    IncidentMember,
     Lease,
     LegacyClosure,
     LegacyRow,
@@ -24,9 +26,12 @@ from heartbeat.models import (
     OperatorToken,
     Package,
     Profile,
+    Relayed,
+    RelayState,
     Robot,
     RobotLiveness,
     RobotToken,
+    RolledUpDay,
     Spelling,
 )
 
@@ -209,3 +214,33 @@ class LeaseAdmin(ReadOnly):
 @admin.register(Deafness)
 class DeafnessAdmin(ReadOnly):
     list_display = ["began_at", "ended_at"]
+
+
+@admin.register(Hearing)
+class HearingAdmin(ReadOnly):
+    list_display = ["name", "until"]
+
+
+@admin.register(IncidentMember)
+class IncidentMemberAdmin(ReadOnly):
+    list_display = ["incident", "robot_id", "level", "joined_at", "left_at", "falls"]
+    list_filter = ["level"]
+    search_fields = ["robot_id"]
+    exclude = ["robot_key"]
+
+
+@admin.register(RelayState)
+class RelayStateAdmin(ReadOnly):
+    list_display = ["updated_at", "accepted", "relayed", "coalesced", "too_old", "refused", "failed", "lag_seconds"]
+
+
+@admin.register(Relayed)
+class RelayedAdmin(ReadOnly):
+    list_display = ["robot_id", "at", "sent_at", "acknowledged_at"]
+    search_fields = ["robot_id"]
+    exclude = ["key"]
+
+
+@admin.register(RolledUpDay)
+class RolledUpDayAdmin(ReadOnly):
+    list_display = ["day", "upto", "rows"]

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 #: the alternative that the test is run against: a system is good at a tenth of the limit
 GOOD_SHARE_OF_LIMIT = 0.1
+#: what may be wrong, on either side
+ALPHA = 0.05
 
 
 class Verdict(StrEnum):
@@ -39,8 +41,20 @@ class Judgement:
     about_seconds: float | None = None
 
 
+def bound_of(alpha: float = ALPHA) -> float:
+    """The logarithm of the likelihood ratio that decides, either way (Wald's conservative bound)."""
+    return math.log(1 / alpha)
+
+
+def likelihood_ratio(evidence: Evidence, limit: float, *, good_share: float | None = None) -> float:
+    """How much the evidence speaks for `limit`: above the bound the test fails, below minus the bound it passes."""
+    good_share = limit * GOOD_SHARE_OF_LIMIT if good_share is None else good_share
+    per_good = math.log((1 - limit) / (1 - good_share))
+    return evidence.bad * math.log(limit / good_share) + (evidence.requests - evidence.bad) * per_good
+
+
 def judge(
-    evidence: Evidence, limit: float, what: str, alpha: float = 0.05, *, good_share: float | None = None
+    evidence: Evidence, limit: float, what: str, alpha: float = ALPHA, *, good_share: float | None = None
 ) -> Judgement:
     """Is the share of bad requests below `limit` (a share, 0–1)?
 
@@ -49,10 +63,8 @@ def judge(
     0.1 % takes 3,327 requests. `what` names the bad ones in the sentence, such as "errors".
     """
     good_share = limit * GOOD_SHARE_OF_LIMIT if good_share is None else good_share
-    per_bad = math.log(limit / good_share)
     per_good = math.log((1 - limit) / (1 - good_share))
-    ratio = evidence.bad * per_bad + (evidence.requests - evidence.bad) * per_good
-    bound = math.log(1 / alpha)
+    ratio, bound = likelihood_ratio(evidence, limit, good_share=good_share), bound_of(alpha)
     if evidence.requests == 0:
         more = math.ceil(bound / -per_good)
         return Judgement(Verdict.INCONCLUSIVE, f"no traffic yet: {more:,} requests needed to judge {what}", more)

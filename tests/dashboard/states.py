@@ -107,6 +107,7 @@ _CANARY: dict[str, Any] = {
         "paused": None,
         "ramp": None,
         "steps": ["15 %", "20 %", "25 %"],
+        "plan": [{"words": f"{percent} %", "percent": percent} for percent in (15, 20, 25)],
         "bake_seconds": 120.0,
         "two_people": False,
         "orders": [],

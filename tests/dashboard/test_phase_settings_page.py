@@ -24,7 +24,9 @@ def as_typed(slug, **changes):
     typed = {}
     for name, value in told["settings"].items():
         text = field_of(name).prepare_value(value)
-        typed[name] = "" if text is None else [str(one) for one in text] if isinstance(text, list | tuple) else str(text)
+        typed[name] = (
+            "" if text is None else [str(one) for one in text] if isinstance(text, list | tuple) else str(text)
+        )
     return {**typed, "revision": told["revision"], "reason": "measured", "confirmed": "on", **changes}
 
 

@@ -31,6 +31,7 @@ class ReadOnly(admin.ModelAdmin):
 @admin.register(models.PhaseRun)
 class PhaseRunAdmin(ReadOnly):
     list_display = ["id", "slug", "state", "started_at", "ended_at", "build"]
+    search_fields = ["slug", "build"]
     list_filter = ["state", "slug"]
 
 
@@ -46,12 +47,14 @@ class TrafficShiftAdmin(ReadOnly):
         "observed_at",
         "failure",
     ]
+    search_fields = ["requested_by", "reason", "failure"]
     list_filter = ["state"]
 
 
 @admin.register(models.Rollback)
 class RollbackAdmin(ReadOnly):
     list_display = ["decided_at", "from_percent", "to_percent", "trigger", "state", "seconds", "actor", "reason"]
+    search_fields = ["actor", "reason"]
     list_filter = ["trigger", "state"]
 
 
@@ -60,6 +63,7 @@ class VoteAdmin(ReadOnly):
     """Shows the votes, and records the vote of whoever is logged in, through the same use case as everywhere."""
 
     list_display = ["run", "role", "person", "as_backup", "choice", "comment", "cast_at", "void_reason"]
+    search_fields = ["person__username", "comment"]
     list_filter = ["role", "choice"]
     fields = ["choice", "comment"]
 
@@ -84,6 +88,7 @@ class VoteAdmin(ReadOnly):
 @admin.register(models.GateResult)
 class GateResultAdmin(ReadOnly):
     list_display = ["run", "gate", "verdict", "sentence", "since", "judged_at"]
+    search_fields = ["gate", "sentence"]
     list_filter = ["gate", "verdict"]
 
 
@@ -95,12 +100,14 @@ class ComparisonAdmin(ReadOnly):
 @admin.register(models.Discrepancy)
 class DiscrepancyAdmin(ReadOnly):
     list_display = ["robot_id", "subject", "field", "state", "since", "confirmed_at", "ended_at"]
+    search_fields = ["robot_id", "field"]
     list_filter = ["state", "subject", "field"]
 
 
 @admin.register(models.Reconciliation)
 class ReconciliationAdmin(ReadOnly):
     list_display = ["discrepancy", "taker", "state", "proposed_by", "reviewed_by", "failure"]
+    search_fields = ["discrepancy__robot_id", "proposed_by", "reviewed_by"]
     list_filter = ["state", "taker"]
 
 
@@ -119,23 +126,27 @@ class AuditEntryAdmin(ReadOnly):
 @admin.register(models.Alert)
 class AlertAdmin(ReadOnly):
     list_display = ["name", "severity", "sentence", "opened_at", "closed_at", "acknowledged_by"]
+    search_fields = ["name", "sentence"]
     list_filter = ["severity", "source"]
 
 
 @admin.register(models.Escalation)
 class EscalationAdmin(ReadOnly):
     list_display = ["alert", "step", "who", "told_at"]
+    search_fields = ["alert__name", "who"]
 
 
 @admin.register(models.Notification)
 class NotificationAdmin(ReadOnly):
     list_display = ["id", "kind", "sentence", "at"]
+    search_fields = ["sentence"]
     list_filter = ["kind"]
 
 
 @admin.register(models.Delivery)
 class DeliveryAdmin(ReadOnly):
     list_display = ["id", "destination", "state", "attempts", "created_at", "sent_at", "failure"]
+    search_fields = ["destination", "failure"]
     list_filter = ["state", "destination"]
 
 
@@ -152,31 +163,37 @@ class TrafficSampleAdmin(ReadOnly):
 @admin.register(models.Pin)
 class PinAdmin(ReadOnly):
     list_display = ["key", "side", "pinned_by", "pinned_at", "reason"]
+    search_fields = ["key", "pinned_by", "reason"]
 
 
 @admin.register(models.PhaseConfiguration)
 class PhaseConfigurationAdmin(ReadOnly):
     list_display = ["slug", "revision", "changed", "changed_by", "changed_at"]
+    search_fields = ["slug", "changed_by"]
 
 
 @admin.register(models.Ramp)
 class RampAdmin(ReadOnly):
     list_display = ["to_phase", "state", "reached", "requested_by", "begun_at", "ended_because"]
+    search_fields = ["to_phase", "requested_by", "reason"]
 
 
 @admin.register(models.Proposal)
 class ProposalAdmin(ReadOnly):
     list_display = ["kind", "to_phase", "state", "proposed_by", "confirmed_by", "ended_because"]
+    search_fields = ["proposed_by", "confirmed_by", "reason"]
 
 
 @admin.register(models.FreezeWindow)
 class FreezeWindowAdmin(ReadOnly):
     list_display = ["reason", "site", "starts_at", "ends_at", "daily_at", "made_by", "lifted_at"]
+    search_fields = ["reason", "site", "made_by"]
 
 
 @admin.register(models.HookAnswer)
 class HookAnswerAdmin(ReadOnly):
     list_display = ["name", "moment", "verdict", "sentence", "seconds", "at"]
+    search_fields = ["name", "sentence"]
 
 
 @admin.register(models.WatchRule)
@@ -192,33 +209,39 @@ class AutomationSwitchAdmin(ReadOnly):
 @admin.register(models.WatchFinding)
 class WatchFindingAdmin(ReadOnly):
     list_display = ["opened_at", "rule", "mode", "action", "looks", "sentence"]
+    search_fields = ["rule", "sentence"]
 
 
 @admin.register(models.Rehearsal)
 class RehearsalAdmin(ReadOnly):
     list_display = ["started_at", "robot_id", "way", "state", "back_seconds", "failure"]
+    search_fields = ["robot_id", "failure"]
 
 
 @admin.register(models.Restore)
 class RestoreAdmin(ReadOnly):
     list_display = ["requested_at", "source", "until", "state", "asked_by", "reason"]
+    search_fields = ["asked_by", "reason"]
 
 
 @admin.register(models.CheckResult)
 class CheckResultAdmin(ReadOnly):
     list_display = ["name", "verdict", "sentence", "at", "seconds", "asked_by"]
+    search_fields = ["name", "sentence"]
     list_filter = ["verdict", "name"]
 
 
 @admin.register(models.SignOff)
 class SignOffAdmin(ReadOnly):
     list_display = ["subject", "role", "person", "comment", "signed_at", "withdrawn_at"]
+    search_fields = ["subject", "person__username", "comment"]
     list_filter = ["role"]
 
 
 @admin.register(models.Backup)
 class BackupAdmin(ReadOnly):
     list_display = ["id", "kind", "state", "reason", "begun_at", "verified_at", "size_bytes", "failure"]
+    search_fields = ["reason", "failure"]
     list_filter = ["kind", "state"]
 
 
@@ -254,6 +277,7 @@ class Entered(admin.ModelAdmin):
 @admin.register(models.Contact)
 class ContactAdmin(Entered):
     list_display = ["name", "duty", "is_backup", "telephone", "email", "login"]
+    search_fields = ["name", "email", "telephone"]
     list_filter = ["duty", "is_backup"]
     exclude = ["changed_at"]
 
