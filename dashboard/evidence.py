@@ -50,8 +50,17 @@ class EvidenceLine:
 
 
 def evidence_lines(evidence: Mapping[str, Any]) -> list[EvidenceLine]:
-    """Every piece of evidence in the order it was given; nothing is left out."""
-    return [line for name, value in evidence.items() for line in _lines(name, value)]
+    """Every piece of evidence, what was judged of it first; nothing is left out."""
+    parts = evidence.get("parts", {})
+    judged = [_part(name, part) for name, part in parts.items()]
+    # A sequential test that failed stays so, whatever more evidence says: told apart where its part says otherwise.
+    finals = [
+        EvidenceLine(f"{words(name)}, final", sentence, "bad")
+        for name, sentence in evidence.get("failed", {}).items()
+        if parts.get(name, {}).get("verdict") != "fail"
+    ]
+    others = [item for item in evidence.items() if item[0] not in ("parts", "failed")]
+    return [*judged, *finals, *(line for name, value in others for line in _lines(name, value))]
 
 
 def _lines(name: str, value: Any) -> Iterator[EvidenceLine]:
@@ -59,10 +68,6 @@ def _lines(name: str, value: Any) -> Iterator[EvidenceLine]:
         yield from (EvidenceLine(label, found, "ok" if passed else "bad") for label, passed, found in value)
     elif name == "guards":
         yield from (_guard(guard) for guard in value)
-    elif name == "parts":
-        yield from (_part(part, judged) for part, judged in value.items())
-    elif name == "failed" and not value:
-        return
     else:
         yield EvidenceLine(_LABELS.get(name, words(name)), _figure(name, value))
 

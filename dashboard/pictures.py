@@ -8,7 +8,7 @@ from typing import Any
 from dashboard.presentation import asked_percent, parsed
 from migration.rules.sequential import Evidence, bound_of, judge, likelihood_ratio
 
-#: a step that takes everything is this high, in pixels; the ground line lies below
+#: the highest step is this high, in pixels; the ground line lies below
 FULL_HEIGHT, GROUND = 38.0, 44.0
 #: the plot's inside, in the units of its own view box
 LEFT, RIGHT, TOP, BOTTOM = 8.0, 332.0, 12.0, 148.0
@@ -47,8 +47,8 @@ def ramp_picture(way: Mapping[str, Any], now: datetime) -> RampPicture | None:
     plan = [(step["percent"], step["words"], step.get("state", "todo")) for step in steps]
     if not ramp:
         plan.insert(0, (way["percent"], f"now {asked_percent(way['percent'])}", "done"))
-    width = 100 / len(plan)
-    bars = tuple(_bar(place, width, *step) for place, step in enumerate(plan))
+    width, highest = 100 / len(plan), max(percent for percent, _, _ in plan)
+    bars = tuple(_bar(place, width, highest, step) for place, step in enumerate(plan))
     here = _here(ramp, width, now) if ramp else width
     done = sum(1 for _, _, state in plan if state == "done")
     told = ", then ".join(words for _, words, _ in plan)
@@ -56,10 +56,13 @@ def ramp_picture(way: Mapping[str, Any], now: datetime) -> RampPicture | None:
     return RampPicture(bars, here, f"{told}: {reached}")
 
 
-def _bar(place: int, width: float, percent: int, words: str, state: str) -> Bar:
-    height = max(2.0, FULL_HEIGHT * percent / 100)
+def _bar(place: int, width: float, highest: int, step: tuple[int, str, str]) -> Bar:
+    percent, words, state = step
+    height = max(2.0, FULL_HEIGHT * percent / highest)
     look = "f-new" if state == "done" else "rule"
-    return Bar(place * width, width, GROUND - height, height, (place + 0.5) * width, look, words)
+    # a cohort goes over at the share there is, which the bar's height tells: its name alone fits under it
+    label = words.partition(" at ")[0]
+    return Bar(place * width, width, GROUND - height, height, (place + 0.5) * width, look, label)
 
 
 def _here(ramp: Mapping[str, Any], width: float, now: datetime) -> float:

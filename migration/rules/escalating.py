@@ -25,7 +25,7 @@ class Step:
         """Why no message can reach this step, "" when one can."""
         if self.address:
             return ""
-        return "no e-mail address is known: call them" if self.name else "the contacts name nobody"
+        return "no e-mail reaches them: call" if self.name else "the contacts name nobody"
 
 
 def due(path: Sequence[Step], opened_at: datetime, now: datetime, taken: int) -> list[tuple[int, Step]]:

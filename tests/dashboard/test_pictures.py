@@ -27,6 +27,7 @@ def test_the_mark_stands_where_the_bake_time_of_the_step_that_was_reached_is():
 
     assert (half.here, over.here, begun.here) == (37.5, 50.0, 0.0), "percent of four steps"
     assert [bar.look for bar in half.bars] == ["f-new", "f-new", "rule", "rule"]
+    assert [bar.words for bar in half.bars] == ["kind=xle", "15 %", "20 %", "25 %"]
     assert half.told.endswith("25 %: 2 of 4 steps observed")
 
 

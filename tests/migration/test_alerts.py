@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from migration import alerting, evidence, judging, rolling_back, routing
 from migration.actors import Actor
 from migration.alerts import acting, escalating, receiving
+from migration.alerts.path import escalation_path
 from migration.clock import system_clock
 from migration.contacts import changing
 from migration.models import Alert, AuditEntry, Escalation, Notification, PhaseRun, Pulse, Rollback
@@ -209,7 +210,7 @@ def test_an_unacknowledged_alert_goes_up_the_path_each_step_once(settings):
     assert AuditEntry.objects.filter(action="escalated").count() == 5
 
 
-def test_a_step_goes_to_whoever_the_contacts_name_and_says_so_when_nobody_can_be_written_to():
+def test_a_step_goes_to_whoever_the_contacts_name_and_says_so_when_nobody_can_be_written_to(settings):
     lead, now = Actor("lead"), system_clock().now()
     changing.put_contact({"name": "Bea", "duty": "on_call", "email": "bea@example.org"}, actor=lead)
     ada = changing.put_contact({"name": "Ada", "duty": "on_call", "email": "ada@example.org"}, actor=lead)
@@ -222,9 +223,11 @@ def test_a_step_goes_to_whoever_the_contacts_name_and_says_so_when_nobody_can_be
     sentences = [each.sentence for each in Notification.objects.filter(kind="escalation").order_by("id")]
     assert [each.address for each in Escalation.objects.all()] == ["ada@example.org"] * 2 + ["", ""]
     assert sentences[0].startswith("To on-call (Ada): new down")
-    assert sentences[2].endswith("(no e-mail address is known: call them)")
+    assert sentences[2].endswith("(no e-mail reaches them: call)")
     assert sentences[3].startswith("To director: ")
     assert sentences[3].endswith("(the contacts name nobody)")
+    settings.EMAIL_HOST = ""
+    assert [step.address for step in escalation_path(now)] == [""] * 5, "without a mail server nobody is written to"
 
 
 def test_an_acknowledged_alert_and_one_that_is_over_go_no_further():
