@@ -40,10 +40,10 @@ def test_before_a_ramp_begins_its_steps_follow_where_the_fleet_is():
     assert ramp_picture({"ramp": None, "plan": [], "percent": 100}, states.AT) is None
 
 
-EVIDENCE = st.builds(Evidence, st.integers(0, 10**6), st.integers(0, 2000)).filter(lambda one: one.bad <= one.requests)
+EVIDENCE = st.builds(lambda good, bad: Evidence(good + bad, bad), st.integers(0, 10**6), st.integers(0, 2000))
 
 
-@given(st.lists(EVIDENCE, min_size=2, max_size=50), st.sampled_from([0.001, 0.01]))
+@given(st.lists(EVIDENCE, min_size=2, max_size=8), st.sampled_from([0.001, 0.01]))
 def test_the_mark_lies_beyond_a_bound_exactly_when_the_test_decided(looks, limit):
     plot = plot_of("Errors", "errors", limit, [(10.0 * place, one) for place, one in enumerate(looks)])
 

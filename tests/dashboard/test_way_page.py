@@ -83,7 +83,7 @@ def test_the_evidence_of_the_sequential_tests_is_drawn_in_the_gates_details(cana
 
     html = page_of(person()).get("/migration/").content.decode()
 
-    drawer = html.partition('id="gate-performance"')[2].partition("</details></div>")[0]
+    drawer = html.partition('id="gate-performance"')[2].partition('class="gate"')[0]
     assert drawer.count('data-testid="plot"') == 2
     assert "0 errors in 6,600 requests: below 0.1%; first pass at 3,600 requests" in drawer
     assert '<td class="num">6,600</td>' in html
