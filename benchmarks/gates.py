@@ -8,8 +8,8 @@ passes; a false fail is a good one (a tenth of the limit) that fails.
 import math
 import random
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,6 @@ class Question:
     def fixed(self, seen: Evidence) -> Verdict:
         """The baseline: is the whole interval below the limit, or above what is good?"""
         low, high = wilson(seen)
-        if seen.requests < FIXED_FROM:
-            return Verdict.INCONCLUSIVE
         return Verdict.PASS if high < self.limit else Verdict.FAIL if low > self.limit else Verdict.INCONCLUSIVE
 
 
@@ -76,50 +74,72 @@ def wilson(seen: Evidence) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def extremes(share: float, until: int, chance: random.Random, first: int) -> Iterator[Evidence]:
-    """A stream at the moments that decide: the last request before each bad one, and the bad one.
+@dataclass(slots=True)
+class Boundaries:
+    """Where a rule decides, by how many bad requests there were, asked of the rule itself and remembered.
 
-    Between two bad requests the evidence only gets better, so asking there as well would tell nothing else, but for
-    the moment `first` when an interval is looked at for the first time.
+    Good requests only make the evidence better, so for each number of bad ones there is one number of requests up to
+    which the rule fails and one from which on it passes. Asking it at every request again would say the same, slower.
     """
-    requests = bad = 0
-    while requests < until:
-        gap = int(math.log(1 - chance.random()) / math.log(1 - share))
-        if requests < first <= requests + gap:
-            yield Evidence(first, bad)
-        requests += gap
-        yield Evidence(min(requests, until), bad)
-        requests, bad = requests + 1, bad + 1
-        yield Evidence(requests, bad)
+
+    rule: Rule
+    #: a stream has no more requests than this, and the rule is not asked about more
+    until: int
+    _by_bad: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, bad: int) -> tuple[int, int]:
+        """Up to how many requests the rule fails (0: never), and from how many on it passes (`until` + 1: never)."""
+        if bad not in self._by_bad:
+            first = max(1, bad)
+            fails = self._first(first, lambda requests: self._says(requests, bad) is not Verdict.FAIL) - 1
+            passes = self._first(first, lambda requests: self._says(requests, bad) is Verdict.PASS)
+            self._by_bad[bad] = (fails if fails >= first else 0, passes)
+        return self._by_bad[bad]
+
+    def _says(self, requests: int, bad: int) -> Verdict:
+        return self.rule(Evidence(requests, bad))
+
+    def _first(self, low: int, holds: Callable[[int], bool]) -> int:
+        """The fewest requests from `low` on of which it holds; `until` + 1 if it holds of none."""
+        high = self.until + 1
+        while low < high:
+            middle = (low + high) // 2
+            if holds(middle):
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
 
 def decided(
-    question: Question, rule: Rule, share: float, streams: int, chance: random.Random
+    rule: Rule, share: float, until: int, streams: int, chance: random.Random, first: int = 1
 ) -> tuple[float, float, int]:
-    """The shares of streams that passed and that failed (a fail is final), and the mean requests of a decision."""
+    """The shares of streams that passed and that failed (a fail is final), and the mean requests of a decision.
+
+    The rule is asked after every request from `first` on, until it decides or the stream has `until` requests.
+    """
     passed = failed = spent = 0
+    boundaries, per_gap = Boundaries(rule, until), 1 / math.log(1 - share)
     for _ in range(streams):
-        before = 0
-        for seen in extremes(share, LONG * question.alone, chance, FIXED_FROM):
-            verdict = rule(seen)
-            if verdict is not Verdict.INCONCLUSIVE:
-                passed, failed = passed + (verdict is Verdict.PASS), failed + (verdict is Verdict.FAIL)
-                spent += first_decided(rule, seen, before)
+        requests = bad = 0
+        while True:
+            # The good ones until the next bad one: a pass falls on one of them, or on the moment of the first look.
+            seen = requests + int(math.log(1 - chance.random()) * per_gap)
+            fails, passes = boundaries.of(bad)
+            if requests < first <= min(seen, fails):
+                failed, spent = failed + 1, spent + first
                 break
-            before = seen.requests
+            if max(passes, first) <= min(seen, until):
+                passed, spent = passed + 1, spent + max(passes, first, requests)
+                break
+            requests, bad = seen + 1, bad + 1
+            if requests > until:
+                break
+            fails, _ = boundaries.of(bad)
+            if first <= requests <= fails:
+                failed, spent = failed + 1, spent + requests
+                break
     return passed / streams, failed / streams, round(spent / max(1, passed + failed))
-
-
-def first_decided(rule: Rule, seen: Evidence, after: int) -> int:
-    """How many requests had come when the rule, asked after each of them, first decided."""
-    until = seen.requests
-    while until - after > 1:
-        middle = (after + until) // 2
-        if rule(Evidence(middle, seen.bad)) is Verdict.INCONCLUSIVE:
-            after = middle
-        else:
-            until = middle
-    return until
 
 
 def main() -> int:
@@ -129,13 +149,13 @@ def main() -> int:
     options = asked.parse_args()
     rows: list[dict[str, Any]] = []
     for question in QUESTIONS:
-        for name, rule, streams in (
-            ("sequential", question.sequential, options.streams),
-            ("fixed sample", question.fixed, min(BASELINE_STREAMS, options.streams)),
+        for name, rule, streams, first in (
+            ("sequential", question.sequential, options.streams, 1),
+            ("fixed sample", question.fixed, min(BASELINE_STREAMS, options.streams), FIXED_FROM),
         ):
-            chance = random.Random(SEED)
-            at_limit = decided(question, rule, question.limit, streams, chance)
-            good = decided(question, rule, question.good, min(GOOD_STREAMS, streams), chance)
+            chance, until = random.Random(SEED), LONG * question.alone
+            at_limit = decided(rule, question.limit, until, streams, chance, first)
+            good = decided(rule, question.good, until, min(GOOD_STREAMS, streams), chance, first)
             rows.append(
                 {
                     "question": question.name,

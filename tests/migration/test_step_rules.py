@@ -117,14 +117,14 @@ def test_why_a_vote_is_void_is_said():
 def test_no_traffic_is_neither_good_nor_bad():
     nothing = judge(Evidence(0, 0), 0.001, "errors")
 
-    assert (nothing.verdict, nothing.more_needed) == (Verdict.INCONCLUSIVE, 3_327)
+    assert (nothing.verdict, nothing.more_needed) == (Verdict.INCONCLUSIVE, 3_350)
     assert gates.mirror("new", 0, 0, expected=True).verdict is Verdict.INCONCLUSIVE
 
 
 def test_too_few_requests_say_about_when_there_will_be_enough():
     judged = about(judge(Evidence(1_000, 0), 0.001, "errors"), 100.0)
 
-    assert judged.sentence.endswith("2,327 more good ones needed to say below 0.1%, in about 23 s")
+    assert judged.sentence.endswith("2,350 more good ones needed to say below 0.1%, in about 24 s")
 
 
 def test_an_evaluation_that_was_cut_short_is_inconclusive():
