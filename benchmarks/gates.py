@@ -112,14 +112,14 @@ class Boundaries:
 
 
 def decided(
-    rule: Rule, share: float, until: int, streams: int, chance: random.Random, first: int = 1
+    boundaries: Boundaries, share: float, streams: int, chance: random.Random, first: int = 1
 ) -> tuple[float, float, int]:
     """The shares of streams that passed and that failed (a fail is final), and the mean requests of a decision.
 
-    The rule is asked after every request from `first` on, until it decides or the stream has `until` requests.
+    The rule is asked after every request from `first` on, until it decides or the stream has ended.
     """
     passed = failed = spent = 0
-    boundaries, per_gap = Boundaries(rule, until), 1 / math.log(1 - share)
+    until, per_gap = boundaries.until, 1 / math.log(1 - share)
     for _ in range(streams):
         requests = bad = 0
         while True:
@@ -153,9 +153,9 @@ def main() -> int:
             ("sequential", question.sequential, options.streams, 1),
             ("fixed sample", question.fixed, min(BASELINE_STREAMS, options.streams), FIXED_FROM),
         ):
-            chance, until = random.Random(SEED), LONG * question.alone
-            at_limit = decided(rule, question.limit, until, streams, chance, first)
-            good = decided(rule, question.good, until, min(GOOD_STREAMS, streams), chance, first)
+            chance, boundaries = random.Random(SEED), Boundaries(rule, LONG * question.alone)
+            at_limit = decided(boundaries, question.limit, streams, chance, first)
+            good = decided(boundaries, question.good, min(GOOD_STREAMS, streams), chance, first)
             rows.append(
                 {
                     "question": question.name,

@@ -1,11 +1,14 @@
 """How fast and how safely traffic goes back: `python -m benchmarks.rollback [--json FILE]`.
 
-Rollbacks from every phase that has a way back, under load, and one emergency with PostgreSQL, Redis, worker, site and
-`new` all gone. Right after each, every robot's row in legacy must be as new as its own heartbeat.
-Baseline: the same way back as a step forward would go, through the database and a shift.
+Rollbacks from every phase that has a way back, under load, down from the top again and again, and one emergency with
+PostgreSQL, Redis, worker, site and `new` all gone. Right after each, every robot's row in legacy must be about as new
+as its own last heartbeat.
+Baselines: the same ways back as a step forward would go, through the database and a shift; and a proxy that is started
+again to read another configuration, with what robots saw of that.
 """
 
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -13,32 +16,71 @@ import urllib.request
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks import reporting
-from benchmarks.shift import Robots, move
+from benchmarks.shift import Robots, move, settle
 from embedded.programs import ROOT
 from embedded.stack import Stack, fleet, running
 
-ROBOTS = 500
-TOUR = ("shadow", "canary_10", "rollout_25", "rollout_50", "full_100", "decommission")
-ROUNDS = 6
-FORWARD_TRIES = 5
-#: a robot speaks once a second; one whose row is older than this was left behind
-STALE_SECONDS = 5.0
-GONE = ("watchdog", "watchdog-standby", "route-agent", "worker", "beat", "site", "live", "ingest", "redis", "postgres")
+ROBOTS = 250
+#: from the top down to Preparation, one rollback from each phase on the way
+TOPS = ("decommission", "full_100")
+ROUNDS = 4
+RESTARTS = 3
+#: on a busy machine a shift may need more than its 2 s, which is not what is measured
+REACH_SECONDS = 40.0
+#: a robot speaks once a second; a row that is so much older than the robot's own last heartbeat was left behind
+STALE_SECONDS = 3.0
+#: what robots said within the last moment may still be on its way
+UNDER_WAY_SECONDS = 1.0
+GONE = ("route-agent", "worker", "beat", "notifier", "site", "live", "ingest", "redis", "postgres")
+
+
+class NotReached(RuntimeError):
+    """A phase that nothing could be measured in, because the fleet did not get into it."""
 
 
 @dataclass(slots=True)
 class Measured:
     """Everything the run measured."""
 
+    #: by the phase that was left
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    not_observed: list[str] = field(default_factory=list)
-    baseline: list[float] = field(default_factory=list)
+    #: rollbacks and phases of which something is missing, a sentence each
+    complaints: list[str] = field(default_factory=list)
     stale: int = 0
+    requests: int = 0
     failed_requests: int = 0
     emergency_seconds: float | None = None
-    emergency_observed: bool = False
+    emergency_failed_requests: int = 0
+    by_shift: list[float] = field(default_factory=list)
+    by_restart: list[float] = field(default_factory=list)
+    restart_failed_requests: int = 0
+
+
+class LastHeard:
+    """When each robot last said something that was acknowledged, by its own ledger, seconds since 1970."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._offset = 0
+        self._at: dict[str, list[float]] = {}
+
+    def before(self, moment: float) -> dict[str, float]:
+        """The last heartbeat of each robot that left before `moment`."""
+        with self._ledger.open("rb") as file:
+            file.seek(self._offset)
+            whole = file.read().rpartition(b"\n")[0]
+        self._offset += len(whole) + 1 if whole else 0
+        for line in whole.splitlines():
+            match json.loads(line):
+                case ["request", _, sent, robot_id, "status", 200, *_]:
+                    self._at.setdefault(robot_id, []).append(sent)
+        found = {robot_id: [at for at in each if at < moment] for robot_id, each in self._at.items()}
+        for robot_id, each in found.items():
+            self._at[robot_id] = each[-1:] + [at for at in self._at[robot_id] if at >= moment]
+        return {robot_id: max(each) for robot_id, each in found.items() if each}
 
 
 def main() -> int:
@@ -47,102 +89,150 @@ def main() -> int:
     measured = Measured()
     with running() as stack:
         stack.use_from_here()
+        logging.disable(logging.CRITICAL)  # every rollback is an event of that level; the table says what they say
         for watchdog in ("watchdog", "watchdog-standby"):
             stack.control.stop(watchdog)  # it would roll back what is measured here
         ledger = stack.state / "benchmark-ledger"
         with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger) as process:
-            robots = Robots(ledger, process)
+            robots, heard = Robots(ledger, process), LastHeard(ledger)
             robots.wait_for(3 * ROBOTS)
-            for _ in range(ROUNDS):
-                for slug in TOUR:
-                    back(measured, stack, slug)
-            measured.failed_requests = robots.failures()
-            emergency(measured, stack)
-            measured.stale += stale(stack)
+            for number in range(ROUNDS * len(TOPS)):
+                go_down(measured, stack, robots, heard, TOPS[number % len(TOPS)])
+            measured.requests, measured.failed_requests = robots.requests(), robots.failures()
+            baselines(measured, stack, robots)
+            emergency(measured, stack, robots, heard)
     report(measured, asked.json)
-    fine = not measured.not_observed and not measured.failed_requests and not measured.stale
-    return 0 if fine and measured.emergency_observed else 1
+    fine = not measured.complaints and not measured.failed_requests and not measured.stale
+    return 0 if fine and measured.emergency_seconds is not None else 1
 
 
-def back(measured: Measured, stack: Stack, slug: str) -> None:
-    """Go to a phase, roll back from it, and look at legacy's rows at once; then the baseline's way."""
-    from migration import recording, rolling_back
+def go_down(measured: Measured, stack: Stack, robots: Robots, heard: LastHeard, top: str) -> None:
+    """From the top down to Preparation, and look at legacy's rows after each rollback."""
+    from migration import recording, rolling_back, routing
     from migration.actors import Actor
     from migration.rules.phases import phase_of
 
-    target = phase_of(slug).rolls_back_to or "preparation"
-    reach(slug)
-    record = rolling_back.roll_back("previous", reason="benchmark", actor=Actor("benchmark"))
-    if record.state == rolling_back.OBSERVED and record.seconds is not None:
-        measured.seconds.setdefault(slug, []).append(record.seconds)
-    else:
-        measured.not_observed.append(f"{slug}: {record.state}: {'; '.join(record.late)}")
-    measured.stale += stale(stack)
-    recording.drain()
-    reach(slug)
-    began = time.monotonic()
-    reach(target)
-    measured.baseline.append(time.monotonic() - began)
+    try:
+        reach(top)
+    except NotReached as missed:
+        measured.complaints.append(str(missed))
+        return
+    while phase_of(slug := routing.route_file().read().plan.phase).rolls_back_to:
+        robots.wait_for(robots.requests() + ROBOTS // 2)  # the phase serves
+        record = rolling_back.roll_back("previous", reason="benchmark", actor=Actor("benchmark"))
+        if record.state == rolling_back.OBSERVED and record.seconds is not None:
+            measured.seconds.setdefault(slug, []).append(record.seconds)
+        else:
+            measured.complaints.append(f"from {slug}: {record.state}: {'; '.join(record.late)}")
+        measured.stale += stale(stack, heard)
+        recording.drain()
 
 
 def reach(slug: str) -> None:
-    """Get to a phase by a shift; on a busy machine one may need more than its 2 s, which is not what is measured."""
-    for _ in range(FORWARD_TRIES - 1):
+    """Get to a phase by a shift, tried again for a while. Raises `NotReached` with why the last one failed."""
+    deadline = time.monotonic() + REACH_SECONDS
+    while True:
         try:
             return move(slug)
         except RuntimeError as failed:
+            if time.monotonic() > deadline:
+                raise NotReached(str(failed)) from failed
             print(f"again: {failed}", file=sys.stderr)
-    return move(slug)
 
 
-def emergency(measured: Measured, stack: Stack) -> None:
+def baselines(measured: Measured, stack: Stack, robots: Robots) -> None:
+    """The same ways back by a shift, and a proxy that is started again to take what is in its file."""
+    from migration import routing
+    from migration.rules.phases import PHASES
+
+    try:
+        for phase in PHASES:
+            if phase.rolls_back_to:
+                reach(phase.slug)
+                began = time.monotonic()
+                reach(phase.rolls_back_to)
+                measured.by_shift.append(time.monotonic() - began)
+        reach("rollout_50")
+    except NotReached as missed:
+        measured.complaints.append(f"baseline: {missed}")
+        return
+
+    def start_again() -> None:
+        began = time.monotonic()
+        stack.control.restart("envoy")
+        if routing.confirm(routing.route_file().read(), deadline_seconds=20.0).is_observed:
+            measured.by_restart.append(time.monotonic() - began - routing.LIVE_SAMPLE_SECONDS)
+
+    for _ in range(RESTARTS):
+        _, failed = robots.during(start_again)
+        measured.restart_failed_requests += failed
+        settle(stack)
+
+
+def emergency(measured: Measured, stack: Stack, robots: Robots, heard: LastHeard) -> None:
     """Everything but the door and legacy is killed; the command must do it alone."""
-    reach("full_100")
+    try:
+        reach("full_100")
+    except NotReached as missed:
+        measured.complaints.append(f"emergency: {missed}")
+        return
+    before = robots.failures()
     for name in GONE:
-        stack.control.kill(name) if name not in ("watchdog", "watchdog-standby") else None
-    began = time.monotonic()
+        stack.control.kill(name)
     command = [sys.executable, "-W", "ignore", "manage.py", "universal_rollback", "emergency", "benchmark", "--yes"]
+    began = time.monotonic()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    measured.emergency_seconds = time.monotonic() - began
-    measured.emergency_observed = done.returncode == 0
-    if done.returncode:
-        measured.not_observed.append(f"emergency: {done.stderr.strip()}")
+    took = time.monotonic() - began
+    if done.returncode == 0:
+        measured.emergency_seconds = took
+    else:
+        measured.complaints.append(f"emergency: {done.stdout.strip()} {done.stderr.strip()}"[-500:])
+    measured.stale += stale(stack, heard)
+    robots.wait_for(robots.requests() + ROBOTS)
+    measured.emergency_failed_requests = robots.failures() - before
 
 
-def stale(stack: Stack) -> int:
-    """How many of legacy's rows are older than a robot's silence could explain, or missing."""
+def stale(stack: Stack, heard: LastHeard) -> int:
+    """How many robots legacy has no row of, or one that is older than their own last heartbeat explains."""
+    last = heard.before(time.time() - UNDER_WAY_SECONDS)
     with urllib.request.urlopen(f"{stack.url('LEGACY_PORT')}/api/robots", timeout=5) as answer:
-        rows = json.loads(answer.read())
-    seen = [datetime.fromisoformat(row["last_seen"]).timestamp() for row in rows if row.get("last_seen")]
-    # By legacy's own clock, which the rows are stamped with: the newest row is now.
-    now = max(seen, default=0.0)
-    return ROBOTS - sum(1 for at in seen if now - at <= STALE_SECONDS)
+        rows = {row["robot_id"]: row.get("last_seen") for row in json.loads(answer.read())}
+    known = {robot_id: datetime.fromisoformat(at).timestamp() for robot_id, at in rows.items() if at}
+    left_behind = [each for each, sent in last.items() if sent - known.get(each, 0.0) > STALE_SECONDS]
+    return len(left_behind) + ROBOTS - len(last)
 
 
 def report(measured: Measured, path: Path | None) -> None:
     """Print the tables and write the JSON."""
     seconds = [took for each in measured.seconds.values() for took in each]
-    figures = {
+    figures: dict[str, Any] = {
         "rollbacks": len(seconds),
         "phases": sorted(measured.seconds),
-        "p50_s": reporting.quantile(seconds, 0.5),
-        "p99_s": reporting.quantile(seconds, 0.99),
-        "failed_requests": measured.failed_requests,
-        "emergency_all_down_s": measured.emergency_seconds,
+        "p50_s": _rounded(seconds, 0.5),
+        "p99_s": _rounded(seconds, 0.99),
+        "requests": measured.requests,
+        "failed_requests": measured.failed_requests + measured.emergency_failed_requests,
+        "emergency_all_down_s": measured.emergency_seconds and round(measured.emergency_seconds, 2),
         "legacy_stale_robots": measured.stale,
-        "not_observed": measured.not_observed,
-        "baseline_p50_s": reporting.quantile(measured.baseline, 0.5),
-        "baseline_p99_s": reporting.quantile(measured.baseline, 0.99),
+        "complaints": measured.complaints,
+        "baseline_shift_p50_s": _rounded(measured.by_shift, 0.5),
+        "baseline_shift_p99_s": _rounded(measured.by_shift, 0.99),
+        "baseline_restart_p50_s": _rounded(measured.by_restart, 0.5),
+        "baseline_restart_failed_requests": measured.restart_failed_requests,
     }
     print(reporting.machine())
-    print(reporting.table([("figure", "value"), *((name, value) for name, value in figures.items())]))
+    print(reporting.table([("figure", "value"), *figures.items()]))
     print()
-    rows = [
-        (slug, len(took), f"{reporting.quantile(took, 0.5):.3f}", f"{max(took):.3f}")
-        for slug, took in measured.seconds.items()
-    ]
-    print(reporting.table([("from", "rollbacks", "median s", "worst s"), *rows]))
+    rows = [(slug, len(took), _rounded(took, 0.5), round(max(took), 3)) for slug, took in measured.seconds.items()]
+    ways = (("baseline: by a shift", measured.by_shift), ("baseline: proxy started again", measured.by_restart))
+    rows += [(way, len(took), _rounded(took, 0.5), round(max(took), 3)) for way, took in ways if took]
+    print(reporting.table([("from", "times", "median s", "worst s"), *rows]))
     reporting.write(figures, path)
+
+
+def _rounded(seconds: list[float], share: float) -> float | None:
+    found = reporting.quantile(seconds, share)
+    return None if found is None else round(found, 3)
 
 
 if __name__ == "__main__":

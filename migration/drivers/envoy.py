@@ -48,6 +48,8 @@ class ProbeResult:
     as_predicted: int
     #: a sentence for each id that is not where it should be, or was not answered
     wrong: list[str] = field(default_factory=list)
+    #: those of them that were not answered at all
+    unanswered: list[str] = field(default_factory=list)
 
     @property
     def is_right(self) -> bool:
@@ -127,12 +129,14 @@ class Proxy:
         """
         queue = list(ids)
 
-        def ask(mine: list[str]) -> list[str]:
+        def ask(mine: list[str]) -> tuple[list[str], list[str]]:
             return _ask(self, mine, expected, version)
 
         parts = [part for start in range(_PROBE_CONNECTIONS) if (part := queue[start::_PROBE_CONNECTIONS])]
-        wrong = [sentence for answers in side_by_side(ask, parts) for sentence in answers]
-        return ProbeResult(len(queue), len(queue) - len(wrong), wrong)
+        answers = side_by_side(ask, parts)
+        wrong = [sentence for disobeyed, _ in answers for sentence in disobeyed]
+        unanswered = [robot_id for _, silent in answers for robot_id in silent]
+        return ProbeResult(len(queue), len(queue) - len(wrong), wrong, unanswered)
 
     def counters(self) -> Counters:
         """What it counted since it was started. Raises `NoAnswer`."""
@@ -185,7 +189,8 @@ def observe(
 ) -> Observation:
     """Wait until every proxy runs a route and every probe id is where its plan says, at most the deadline for both.
 
-    Workers take a route a moment after the main thread acknowledged it, so probes are repeated until they agree.
+    Workers take a route a moment after the main thread acknowledged it, so probes are repeated until they agree: all of
+    them after a wrong answer, only those without one while a busy proxy was silent.
     """
     began = time.monotonic()
     deadline = began + deadline_seconds
@@ -200,10 +205,12 @@ def observe(
     expected = {robot_id: routed.plan.owner_of(robot_id).side for robot_id in asked}
 
     def until_right(proxy: Proxy) -> str | None:
-        while not (result := proxy.probe(asked, expected, routed.version)).is_right:
+        left: Sequence[str] = asked
+        while not (result := proxy.probe(left, expected, routed.version)).is_right:
             if time.monotonic() >= deadline:
                 missed = len(result.wrong)
-                return f"{proxy.name}: {missed} of {result.asked} probes are wrong, the first: {result.wrong[0]}"
+                return f"{proxy.name}: {missed} of {len(asked)} probes are wrong, the first: {result.wrong[0]}"
+            left = result.unanswered if len(result.unanswered) == len(result.wrong) else asked
             time.sleep(_POLL_SECONDS)
         return None
 
@@ -226,8 +233,13 @@ def side_by_side(work: "Callable[[Any], T]", items: Sequence[Any]) -> list[T]:
         return list(pool.map(work, items))
 
 
-def _ask(proxy: Proxy, ids: Sequence[str], expected: Mapping[str, Side], version: int | None) -> list[str]:
-    """Ask over one kept connection; a sentence for each id that is wrong. The first silence ends it."""
+def _ask(
+    proxy: Proxy, ids: Sequence[str], expected: Mapping[str, Side], version: int | None
+) -> tuple[list[str], list[str]]:
+    """Ask over one kept connection; a sentence for each id that is wrong, and the ids that were not answered.
+
+    The first silence ends it.
+    """
     wrong: list[str] = []
     connection = http.client.HTTPConnection(*address_of(proxy.door_url), timeout=TIMEOUT_SECONDS)
     try:
@@ -238,11 +250,11 @@ def _ask(proxy: Proxy, ids: Sequence[str], expected: Mapping[str, Side], version
                 side, by = answer["side"], answer["version"]
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 told = f"no answer from {proxy.door_url} ({error or type(error).__name__})"
-                return [*wrong, *(f"{missed}: {told}" for missed in ids[place:])]
+                return [*wrong, *(f"{missed}: {told}" for missed in ids[place:])], list(ids[place:])
             if side != expected[robot_id]:
                 wrong.append(f"{robot_id} is on {side}, not on {expected[robot_id]}")
             elif version is not None and by != version:
                 wrong.append(f"{robot_id} was answered by route {by}, not {version}")
     finally:
         connection.close()
-    return wrong
+    return wrong, []
