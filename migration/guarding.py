@@ -3,6 +3,7 @@
 The database keeps who set what; the watchdog reads the file beside the route file, which is there without a database.
 """
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from migration.drivers.errors import RouteError
 from migration.drivers.file_lease import FileLease
 from migration.errors import MissingReason, Refused
 from migration.models import AutomationSwitch, WatchFinding, WatchRule
-from migration.rules.watching import RULE_NAMES, RULES, Guarding, Mode
+from migration.rules.watching import RULE_NAMES, RULES, Finding, Guarding, Mode
 
 log = structlog.get_logger(__name__)
 
 FINDINGS_SHOWN = 20
+#: a rule that applies again within this is the same finding
+SAME_FINDING = timedelta(seconds=30)
 
 
 def lease() -> FileLease:
@@ -127,6 +130,17 @@ def state() -> dict[str, Any]:
 
 
 STANDBY_READY_SECONDS = 5.0
+
+
+def keep_finding(finding: Finding, mode: Mode, now: datetime) -> None:
+    """Keep what a rule found and how far it was allowed to go: one row for each stretch of time in which it applied."""
+    given = {"rule": finding.rule, "action": str(finding.action), "mode": str(mode)}
+    latest = WatchFinding.objects.filter(**given, last_seen_at__gte=now - SAME_FINDING).first()
+    if latest is None:
+        WatchFinding.objects.create(**given, sentence=finding.sentence, opened_at=now, last_seen_at=now)
+    else:
+        latest.sentence, latest.last_seen_at, latest.looks = finding.sentence, now, latest.looks + 1
+        latest.save()
 
 
 def why_locked() -> list[str]:

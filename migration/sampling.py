@@ -9,10 +9,10 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.models.functions import Mod
 
-from migration import advancing, alerting, judging, pulses, rebinding, recording, traffic
+from migration import advancing, alerting, guarding, judging, pulses, rebinding, recording, traffic
 from migration.clock import system_clock
 from migration.load import LoadMeter
-from migration.models import Alert, Pulse, TrafficSample, WatchFinding
+from migration.models import Alert, Pulse, TrafficSample
 from migration.rules.watching import Action, Decision, Finding, Guarding, Mode
 from migration.watchdog import Look, as_detail
 
@@ -23,8 +23,6 @@ KEPT_WHOLE = timedelta(hours=1)
 KEPT = timedelta(days=14)
 _ONE_IN = 60
 _PRUNE_EVERY = 600
-#: a rule that applies again within this is the same finding
-SAME_FINDING = timedelta(seconds=30)
 #: what a check of the state found is believed for this long; who checks it is a worker, which may be gone
 CHECK_LIVES = timedelta(minutes=2)
 
@@ -109,20 +107,14 @@ class Recorder:
         alerting.tell_only("silent ", silent, severity=Alert.Severity.CRITICAL, at=now)
 
 
-def _keep_findings(decision: Decision, guarding: Guarding, now: datetime) -> None:
+def _keep_findings(decision: Decision, allowed: Guarding, now: datetime) -> None:
     """Keep what rules found: one row for each stretch of time in which a rule applied."""
     found = [(finding, Mode.OBSERVE) for finding in decision.observed]
     if decision.action is not Action.NOTHING:
         acted = Finding(decision.rule, decision.action, decision.sentence)
-        found.append((acted, guarding.mode_of(decision.rule)))
+        found.append((acted, allowed.mode_of(decision.rule)))
     for finding, mode in found:
-        given = {"rule": finding.rule, "action": str(finding.action), "mode": str(mode)}
-        latest = WatchFinding.objects.filter(**given, last_seen_at__gte=now - SAME_FINDING).first()
-        if latest is None:
-            WatchFinding.objects.create(**given, sentence=finding.sentence, opened_at=now, last_seen_at=now)
-        else:
-            latest.sentence, latest.last_seen_at, latest.looks = finding.sentence, now, latest.looks + 1
-            latest.save()
+        guarding.keep_finding(finding, mode, now)
 
 
 def _found_corrupt(now: datetime) -> str:

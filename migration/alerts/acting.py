@@ -1,6 +1,7 @@
 """An alert that asks for a rollback gets one: exactly one for each time it begins to fire. Needs no database.
 
-What was done is noted on disk, because the database may be what the alert is about.
+What was done is noted on disk, because the database may be what the alert is about. While somebody has switched
+automatic rollbacks off it only says what it would have done.
 """
 
 import hashlib
@@ -14,12 +15,15 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from migration import recording, rolling_back, routing, spool
+from migration import guarding, recording, rolling_back, routing, spool
 from migration.actors import Actor
+from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import Refused
 from migration.models import Rollback
 from migration.rules.alerting import Firing
+from migration.rules.phases import phase_of
+from migration.rules.watching import Action, Finding, Mode
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +34,8 @@ def roll_back_for(firing: Firing) -> str:
     """Roll back because of this alert, once, and return what came of it as a sentence.
 
     The phase to leave is noted before the route moves: a repetition after a kill leaves the same phase, which is
-    refused if it was left, and never a second one. A rollback that failed is tried again by the next repetition.
+    refused if it was left, and never a second one. A rollback that failed is tried again by the next repetition, and
+    so is one that the kill switch held, once it is on again.
     """
     note = _note_of(firing)
     known = _read(note)
@@ -45,6 +50,8 @@ def roll_back_for(firing: Firing) -> str:
         outcome = f"no rollback: traffic went back at {at:%H:%M:%S} UTC, after this began"
         _write(note, {**begun, "outcome": outcome})
         return outcome
+    if not (allowed := guarding.in_force()).is_on:
+        return _only_observed(firing, leaving, allowed.because)
     _write(note, begun)
     try:
         record = rolling_back.roll_back(
@@ -65,6 +72,17 @@ def roll_back_for(firing: Firing) -> str:
     _write(note, {**begun, "outcome": outcome})
     log.critical("alert.acted", alert=firing.name, outcome=outcome)
     return outcome
+
+
+def _only_observed(firing: Firing, leaving: str, because: str) -> str:
+    """Say and keep what would have been done, were automatic rollbacks not switched off."""
+    log.warning("alert.observed", would=Action.PREVIOUS, alert=firing.name, leaving=leaving, because=because)
+    told = f"alert {firing.name}: {firing.sentence}; would have left {phase_of(leaving).name}"
+    try:
+        guarding.keep_finding(Finding("alert", Action.PREVIOUS, told), Mode.OBSERVE, system_clock().now())
+    except DatabaseError as error:
+        log.warning("alert.database", error=str(error))
+    return f"no rollback: it would have left {phase_of(leaving).name}, but automatic ones are switched off by {because}"
 
 
 def _rolled_back_since(moment: datetime) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from migration import evidence, routing
+from migration.drivers import watch_file
 from migration.models import PhaseRun
 from migration.rules.phases import phase_of
 from migration.rules.way_back import WayBack
@@ -24,7 +25,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
 
 @pytest.fixture
 def installation(door: Door, settings, tmp_path: Path) -> Door:
-    """The door as the one proxy of this installation, in Preparation, nothing latched, nothing spooled."""
+    """The door as the one proxy of this installation, in Preparation, nothing latched, spooled or switched off."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # six people vote in most tests
     settings.STATE_DIR = tmp_path
     settings.SPOOL_DIR = tmp_path / "spool"
@@ -39,6 +40,7 @@ def installation(door: Door, settings, tmp_path: Path) -> Door:
     settings.REHEARSALS = "waived"
     if door.file.latched():
         door.file.release(by="test", because="a new test")
+    (door.file.directory / watch_file.NAME).unlink(missing_ok=True)
     door.route(routing.plan_for(phase_of("preparation"), {}))
     return door
 

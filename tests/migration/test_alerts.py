@@ -3,15 +3,16 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 from rest_framework.test import APIClient
 
-from migration import alerting, evidence, judging, rolling_back, routing
+from migration import alerting, evidence, guarding, judging, rolling_back, routing
 from migration.actors import Actor
 from migration.alerts import acting, escalating, receiving
 from migration.alerts.path import escalation_path
 from migration.clock import system_clock
 from migration.contacts import changing
-from migration.models import Alert, AuditEntry, Escalation, Notification, PhaseRun, Pulse, Rollback
+from migration.models import Alert, AuditEntry, Escalation, Notification, PhaseRun, Pulse, Rollback, WatchFinding
 from migration.rules.alerting import Firing
 from migration.rules.phases import phase_of
 from migration.rules.sequential import Verdict
@@ -127,13 +128,47 @@ def test_an_alert_that_fires_anew_after_a_rollback_rolls_back_once_more(installa
     assert PhaseRun.objects.get(state="active").slug == "shadow"
 
 
+def test_while_automatic_rollbacks_are_switched_off_an_alert_only_says_what_it_would_have_done(installation, post):
+    in_phase(installation, "rollout_25")
+    guarding.switch(False, actor=Actor("lead"), reason="a planned failover")
+    fault = alert(action="rollback")
+
+    (outcome,) = post(fault).json()["outcomes"]
+
+    held = "automatic ones are switched off by lead: a planned failover"
+    assert outcome == f"no rollback: it would have left Rollout 25 %, but {held}"
+    assert installation.file.read().plan.percent == 25
+    assert not Rollback.objects.exists()
+    finding = WatchFinding.objects.get()
+    assert (finding.rule, finding.action, finding.mode) == ("alert", "previous", "observe")
+    assert finding.sentence == "alert HighErrors: HighErrors at everywhere; would have left Rollout 25 %"
+    assert Alert.objects.get(source="alertmanager").outcome == outcome
+
+    guarding.switch(True, actor=Actor("lead"), reason="done")
+
+    assert post(fault).json()["outcomes"] == ["rolled back 25 → 10 %: observed"]
+
+
+def test_a_kill_switch_holds_an_alert_without_a_database(installation, monkeypatch):
+    in_phase(installation, "rollout_25")
+    guarding.switch(False, actor=Actor("lead"), reason="a planned failover")
+    firing = Firing("HighErrors", "1", True, {"severity": "critical", "action": "rollback"}, {}, datetime.now(UTC))
+
+    def broken(*args, **kwargs):
+        raise OperationalError("the database is gone")
+
+    with monkeypatch.context() as without:
+        without.setattr("django.db.backends.utils.CursorWrapper.execute", broken)
+        assert acting.roll_back_for(firing).startswith("no rollback: it would have left Rollout 25 %")
+
+    assert installation.file.read().plan.percent == 25
+
+
 def test_the_rollback_of_an_alert_needs_no_database(installation, monkeypatch):
     in_phase(installation, "rollout_25")
     firing = Firing("HighErrors", "1", True, {"severity": "critical", "action": "rollback"}, {}, datetime.now(UTC))
 
     def broken(*args, **kwargs):
-        from django.db import OperationalError
-
         raise OperationalError("the database is gone")
 
     with monkeypatch.context() as without:
