@@ -1,9 +1,9 @@
-"""What must have been tried before anybody counts on it: the backup, and the audit log."""
+"""What must have been tried before anybody counts on it: the backup, the way back, and the audit log."""
 
 from datetime import timedelta
 
-from migration import audit, backups
-from migration.checklist.registry import Finding, check, holds, unknown
+from migration import audit, backups, rehearsing
+from migration.checklist.registry import Finding, check, holds, not_needed, unknown
 from migration.clock import system_clock
 from migration.models import AuditEntry, Backup
 from migration.rules.voting import Role
@@ -29,6 +29,25 @@ def backup() -> Finding:
     told = f"backup {latest.pk}, {age.total_seconds() / 3600:.1f} h old: {latest.rows or 0:,} rows restored and equal"
     without = f", without {len(latest.left_out)} days of raw heartbeats (BACKUP_RAW_DAYS)" if latest.left_out else ""
     return holds(age <= BACKUP_FRESH, told + without, backup=latest.pk, age_seconds=round(age.total_seconds()))
+
+
+@check(
+    "rehearsal",
+    "The way back was rehearsed",
+    Role.ON_CALL,
+    "Press “Rehearse now” on the page of rollbacks, mend what it says, and run this again. Worker and beat rehearse every "
+    "REHEARSAL_SECONDS by themselves.",
+    every=timedelta(seconds=10),
+)
+def rehearsal() -> Finding:
+    """The latest rehearsals, as steps forward are judged by them."""
+    found = rehearsing.proof()
+    figures = {"age_seconds": found.age_seconds, "seconds": found.seconds, "robot": found.robot_id}
+    if found.is_waived:
+        return not_needed(found.sentence, **figures)
+    if found.age_seconds is None and not found.failure:
+        return unknown(found.sentence, **figures)
+    return holds(found.is_fresh, found.sentence, **figures)
 
 
 @check(

@@ -50,6 +50,8 @@ class ProbeResult:
     wrong: list[str] = field(default_factory=list)
     #: those of them that were not answered at all
     unanswered: list[str] = field(default_factory=list)
+    #: a newer route answered one of them: the one that was asked about does not come back
+    is_overtaken: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -129,14 +131,18 @@ class Proxy:
         """
         queue = list(ids)
 
-        def ask(mine: list[str]) -> tuple[list[str], list[str]]:
+        def ask(mine: list[str]) -> ProbeResult:
             return _ask(self, mine, expected, version)
 
         parts = [part for start in range(_PROBE_CONNECTIONS) if (part := queue[start::_PROBE_CONNECTIONS])]
         answers = side_by_side(ask, parts)
-        wrong = [sentence for disobeyed, _ in answers for sentence in disobeyed]
-        unanswered = [robot_id for _, silent in answers for robot_id in silent]
-        return ProbeResult(len(queue), len(queue) - len(wrong), wrong, unanswered)
+        return ProbeResult(
+            len(queue),
+            sum(each.as_predicted for each in answers),
+            [sentence for each in answers for sentence in each.wrong],
+            [robot_id for each in answers for robot_id in each.unanswered],
+            any(each.is_overtaken for each in answers),
+        )
 
     def counters(self) -> Counters:
         """What it counted since it was started. Raises `NoAnswer`."""
@@ -207,7 +213,7 @@ def observe(
     def until_right(proxy: Proxy) -> str | None:
         left: Sequence[str] = asked
         while not (result := proxy.probe(left, expected, routed.version)).is_right:
-            if time.monotonic() >= deadline:
+            if result.is_overtaken or time.monotonic() >= deadline:
                 missed = len(result.wrong)
                 return f"{proxy.name}: {missed} of {len(asked)} probes are wrong, the first: {result.wrong[0]}"
             left = result.unanswered if len(result.unanswered) == len(result.wrong) else asked
@@ -233,14 +239,11 @@ def side_by_side(work: "Callable[[Any], T]", items: Sequence[Any]) -> list[T]:
         return list(pool.map(work, items))
 
 
-def _ask(
-    proxy: Proxy, ids: Sequence[str], expected: Mapping[str, Side], version: int | None
-) -> tuple[list[str], list[str]]:
-    """Ask over one kept connection; a sentence for each id that is wrong, and the ids that were not answered.
-
-    The first silence ends it.
-    """
+def _ask(proxy: Proxy, ids: Sequence[str], expected: Mapping[str, Side], version: int | None) -> ProbeResult:
+    """Ask over one kept connection. The first silence ends it."""
     wrong: list[str] = []
+    silent: list[str] = []
+    is_overtaken = False
     connection = http.client.HTTPConnection(*address_of(proxy.door_url), timeout=TIMEOUT_SECONDS)
     try:
         for place, robot_id in enumerate(ids):
@@ -250,11 +253,14 @@ def _ask(
                 side, by = answer["side"], answer["version"]
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
                 told = f"no answer from {proxy.door_url} ({error or type(error).__name__})"
-                return [*wrong, *(f"{missed}: {told}" for missed in ids[place:])], list(ids[place:])
+                silent = list(ids[place:])
+                wrong += [f"{missed}: {told}" for missed in silent]
+                break
             if side != expected[robot_id]:
                 wrong.append(f"{robot_id} is on {side}, not on {expected[robot_id]}")
             elif version is not None and by != version:
                 wrong.append(f"{robot_id} was answered by route {by}, not {version}")
+            is_overtaken = is_overtaken or (version is not None and by > version)
     finally:
         connection.close()
-    return wrong, []
+    return ProbeResult(len(ids), len(ids) - len(wrong), wrong, silent, is_overtaken)

@@ -103,32 +103,49 @@ def _there_and_back(rehearsal: Rehearsal, routed: Routed, began: float, now: dat
     if rehearsal.way == Rehearsal.Way.PROBE:
         # `new` owns nobody here: the id first goes to it, so that there is a way back to measure.
         there = replace(plan, pins={**plan.pins, key: Side.NEW})
-        routed = _put(there, routed.version, rehearsal)
-        _confirmed(routed, rehearsal.robot_id)
+        routed, _ = _confirmed(_put(there, routed, rehearsal), rehearsal.robot_id)
         began = time.monotonic()
-    routed = _put(out, routed.version, rehearsal)
-    late = _confirmed(routed, rehearsal.robot_id)
+    routed, late = _confirmed(_put(out, routed, rehearsal), rehearsal.robot_id)
     back = time.monotonic() - began
     if rehearsal.way == Rehearsal.Way.ROBOT and not late:
         rehearsal.heard_seconds = _wait_until_heard(rehearsal.robot_id, now, began)
     began = time.monotonic()
-    home = _put(plan, routed.version, rehearsal)
-    late = late or _confirmed(home, rehearsal.robot_id)
+    _, missed = _confirmed(_put(plan, routed, rehearsal), rehearsal.robot_id)
+    late = late or missed
     if not late:
         rehearsal.back_seconds, rehearsal.forward_seconds = back, time.monotonic() - began
     _end(rehearsal, late)
 
 
-def _put(plan: RoutePlan, version: int, rehearsal: Rehearsal) -> Routed:
-    """Write a route for the rehearsal, on the one it was decided on: whoever wrote in between goes first."""
+def _put(plan: RoutePlan, on: Routed, rehearsal: Rehearsal) -> Routed:
+    """Write a route for the rehearsal, on the one it was decided on: whoever brought in another plan goes first."""
     because = f"rehearsal {rehearsal.pk} of the way back"
-    return routing.route_file().write(plan, because=because, by=rehearsal.asked_by, expected_version=version)
+    for _ in range(_TRIES):
+        try:
+            return routing.route_file().write(plan, because=because, by=rehearsal.asked_by, expected_version=on.version)
+        except StaleVersion:
+            # The same plan again, as the checklist's drill writes it, is no other decision.
+            now = routing.route_file().read()
+            if now.plan != on.plan:
+                raise
+            on = now
+    raise Refused("the route is written again and again")
 
 
-def _confirmed(routed: Routed, robot_id: str) -> str:
-    """Wait until every proxy runs it and every probe obeys, the robot's own id among them. What was late, or ""."""
+def _confirmed(routed: Routed, robot_id: str) -> tuple[Routed, str]:
+    """Wait until every proxy runs it and every probe obeys, the robot's own id among them.
+
+    Returns the route that was confirmed, which is a later one where somebody wrote the same plan again, and what was
+    late, or "".
+    """
     ids = (*PROBE_IDS, robot_id) if robot_id else PROBE_IDS
-    return "; ".join(observe(routing.proxies(), routed, CONFIRM_SECONDS, ids).late)
+    for _ in range(_TRIES):
+        late = observe(routing.proxies(), routed, CONFIRM_SECONDS, ids).late
+        now = routing.route_file().read() if late else routed
+        if now.version == routed.version or now.plan != routed.plan:
+            break
+        routed = now
+    return routed, "; ".join(late)
 
 
 def _wait_until_heard(robot_id: str, since: datetime, began: float) -> float | None:

@@ -1,13 +1,15 @@
 """The checklist before the migration: checks that can fail, signatures, waivers, and what the gate makes of them."""
 
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from migration import routing
+from migration import rehearsing, routing
 from migration.actors import Actor
 from migration.checklist import reading, running, signing
 from migration.checklist.registry import checks, refused_waivers
@@ -15,10 +17,12 @@ from migration.errors import MissingReason, Refused
 from migration.models import AuditEntry, CheckResult, SignOff
 from migration.rules.phases import phase_of
 from migration.rules.sequential import Verdict
+from migration.rules.split import Side
 from migration.rules.voting import Role
 from tests.builders import heard_robot, person, phase_run, verified_backup
 from tests.migration.answering import answering
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
+from tests.migration.relay import relay
 
 pytestmark = pytest.mark.django_db
 
@@ -195,6 +199,59 @@ def test_the_door_obeys_takes_a_drill_and_is_missed_when_it_is_gone(installation
     try:
         assert "front-a" in run("door").sentence
         assert run("bypass").verdict == "inconclusive"
+    finally:
+        installation.envoy.start()
+
+
+@pytest.mark.parametrize("name", ["door", "route-drill"])
+def test_a_rehearsal_that_changes_the_route_meanwhile_is_no_fault_of_the_door(installation, settings, name):
+    in_phase(installation, "shadow")
+    ((_, admin, _),) = [re.split(r"[=|]", proxy) for proxy in settings.PROXIES]
+    rehearsed = replace(installation.file.read().plan, pins={"probe-000": Side.NEW})
+
+    with relay(installation, at_first=lambda: installation.route(rehearsed)) as url:
+        settings.PROXIES = [f"front-a={admin}|{url}"]
+        found = run(name)
+
+    assert found.verdict == "pass", found.sentence
+    assert installation.file.read().plan == rehearsed, "the rehearsal goes on from where it was"
+
+
+def test_a_drill_of_the_checklist_meanwhile_is_no_failure_of_a_rehearsal(installation, settings):
+    in_phase(installation, "shadow")
+    settings.REHEARSALS = "required"
+    ((_, admin, _),) = [re.split(r"[=|]", proxy) for proxy in settings.PROXIES]
+
+    def drill():
+        installation.file.write(installation.file.read().plan, because="drill: the same plan again", by="checklist")
+
+    with relay(installation, at_first=drill) as url:
+        settings.PROXIES = [f"front-a={admin}|{url}"]
+        done = rehearsing.rehearse()
+
+    assert done.state == "proven", done.failure
+    assert not installation.file.read().plan.pins
+
+
+def test_the_way_back_counts_once_it_was_rehearsed_and_says_how_to(installation, settings):
+    in_phase(installation, "preparation")
+    assert (run("rehearsal").verdict, says("rehearsal").verdict) == ("waived", Verdict.WAIVED)
+    settings.REHEARSALS = "required"
+    never = run("rehearsal")
+    assert (never.verdict, never.sentence) == ("inconclusive", "the way back was never rehearsed")
+    assert "Rehearse now" in says("rehearsal").fix
+
+    rehearsing.rehearse()
+
+    assert run("rehearsal").verdict == "pass"
+    assert run("rehearsal").sentence.startswith("way back proven 0 s ago")
+    settings.REHEARSAL_PROOF_SECONDS = 0
+    assert (run("rehearsal").verdict, "too old" in run("rehearsal").sentence) == ("fail", True)
+    settings.REHEARSAL_PROOF_SECONDS = 900
+    installation.envoy.stop()
+    try:
+        rehearsing.rehearse()
+        assert "the latest rehearsal of the way back failed: front-a" in run("rehearsal").sentence
     finally:
         installation.envoy.start()
 

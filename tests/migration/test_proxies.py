@@ -3,10 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
@@ -16,6 +12,7 @@ from migration.drivers.errors import BadProxies
 from migration.rules.routes import RoutePlan
 from migration.rules.split import Side
 from tests.migration.door import Door, wait_for
+from tests.migration.relay import relay
 
 
 @pytest.fixture(scope="module")
@@ -143,42 +140,21 @@ def test_what_answers_at_the_doors_address_but_is_no_door_confirms_nothing(door,
 
 def test_a_door_that_ends_connections_early_is_asked_on_for_what_it_left_open(door, proxy):
     """Asked for everything anew each time, it would never give all the answers over one set of connections."""
-    with _ends_connections(door, after=15) as url:
+    with relay(door, most_calls=15) as url:
         seen = observe([Proxy("front-a", proxy.admin_url, url)], door.file.read(), 5)
 
     assert seen.is_observed, seen.late
 
 
-@contextmanager
-def _ends_connections(door, after):
-    """Something between us and the door that passes on so many calls of a connection, and closes it."""
-    address = ("127.0.0.1", door.ports["ROBOTS_DOOR_PORT"])
+def test_a_route_that_was_overtaken_is_not_waited_for(door, proxy):
+    """The door's first answer comes after another route: this one does not come back."""
+    routed = door.file.read()
 
-    class PassOn(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        passed_on = 0
+    with relay(door, at_first=lambda: door.route(RoutePlan.split(25))) as url:
+        seen = observe([Proxy("front-a", proxy.admin_url, url)], routed, 3_600)
 
-        def do_GET(self):
-            if self.passed_on == after:
-                self.close_connection = True
-                return
-            self.passed_on += 1
-            asked = HTTPConnection(*address, timeout=5)
-            asked.request("GET", self.path, headers={"x-robot-id": self.headers["x-robot-id"]})
-            body = asked.getresponse().read()
-            asked.close()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), PassOn) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    assert not seen.is_observed
+    assert "probes are wrong" in seen.late[0]
 
 
 def test_asking_nobody_confirms_nothing(door, proxy):
