@@ -35,8 +35,8 @@ def backup() -> Finding:
     "rehearsal",
     "The way back was rehearsed",
     Role.ON_CALL,
-    "Press “Rehearse now” on the page of rollbacks, mend what it says, and run this again. Worker and beat rehearse every "
-    "REHEARSAL_SECONDS by themselves.",
+    "Press “Rehearse now” on the page of rollbacks, mend what it says, and run this again. Worker and beat rehearse "
+    "every REHEARSAL_SECONDS by themselves.",
     every=timedelta(seconds=10),
 )
 def rehearsal() -> Finding:
