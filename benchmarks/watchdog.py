@@ -1,38 +1,52 @@
 """How fast the watchdog takes traffic back by itself: `python -m benchmarks.watchdog [--json FILE]`.
 
-Gross faults of `new` at several phases under at least 200 requests a second to it: from the fault until the route is
-back and observed, and healthy stretches in between, in which nothing may move. Small faults and false alarms are
-tabulated by simulation (`benchmarks.detecting`), beside the window rule alone as the baseline. In the same run, a
-baseline for the gross faults: what robots' failover shows of them, which is nothing.
+Gross faults of `new` at several phases, from the fault until the route is back and every probe obeys; a small fault, a
+slow system, wrong data; and stretches in which nothing may move: a healthy system, and robots that all fall silent.
+Small faults and false alarms are tabulated by simulation (`benchmarks.detecting`).
+Baselines: an alert as Prometheus would have it, errors of the last minute against the same 5 %, asked every 10 and
+every 30 s, of the same counters while a fifth of the answers fails and nobody acts; in the simulation, beside that,
+the watchdog's window rule alone.
 """
 
+import logging
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks import detecting, reporting
-from benchmarks.rollback import reach
+from benchmarks import detecting, reporting, sick
+from benchmarks.rollback import NotReached, reach
 from benchmarks.shift import Robots, settle
-from embedded.stack import Stack, failing, fleet, running
+from embedded.stack import Stack, fleet, running
+from migration.rules.watching import Matrix
 
-ROBOTS = 500
-ROUNDS = ("rollout_50", "full_100", "rollout_50", "full_100", "rollout_50")
-KINDS = ("500", "stop")
-#: what counts as missed
-PATIENCE_SECONDS = 20.0
-#: a healthy stretch before each fault: long enough for the whole window to be of this route
-HEALTHY_SECONDS = 5.0
+ROBOTS = 300
+#: before each fault: long enough for the whole window to be of this route
+HEALTHY_SECONDS = 4.0
+QUIET_SECONDS = 20.0
+SILENT_SECONDS = 6.0
+
+#: whether a fault was noticed under another route than this version with this percentage
+Noticed = Callable[[int, int], bool]
 
 
 @dataclass(slots=True)
 class Measured:
-    """Everything the run measured."""
+    """Everything the run measured. Seconds are from the fault on."""
 
-    seconds: list[tuple[str, float]] = field(default_factory=list)
+    gross: dict[str, float] = field(default_factory=dict)
+    #: the other faults, and what the watchdog is to do about them
+    others: dict[str, tuple[str, float]] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
-    false_rollbacks: int = 0
+    false_rollbacks: list[str] = field(default_factory=list)
+    quiet_seconds: float = 0.0
+    #: what reached `new` while it was healthy, requests a second, the least of all stretches
+    per_second: float = float("inf")
     failed_requests: int = 0
+    #: how often the alert asks → seconds until it fires
+    alert: dict[int, int] = field(default_factory=dict)
 
 
 def main() -> int:
@@ -41,122 +55,203 @@ def main() -> int:
     measured = Measured()
     with running() as stack:
         stack.use_from_here()
+        logging.disable(logging.CRITICAL)  # every rollback is an event of that level; the tables say what they say
         ledger = stack.state / "benchmark-ledger"
         with fleet(stack.url("ROBOTS_DOOR_PORT"), ROBOTS, ledger) as process:
             robots = Robots(ledger, process)
             robots.wait_for(2 * ROBOTS)
-            for slug in ROUNDS:
-                for kind in KINDS:
-                    one_fault(measured, stack, slug, kind)
+            quiet(measured, robots)
+            for fault in sick.GROSS:
+                if (took := one(measured, stack, fault, is_back)) is not None:
+                    measured.gross[fault.words] = took
+            other(measured, stack, sick.SMALL, is_back)
+            other(measured, stack, sick.SLOW, is_told)
+            alerted(measured, stack)
+            other(measured, stack, sick.wrong_data(), is_back)
             measured.failed_requests = robots.failures()
     report(measured, asked.json)
     return 1 if measured.missed or measured.false_rollbacks else 0
 
 
-def one_fault(measured: Measured, stack: Stack, slug: str, kind: str) -> None:
-    """A phase that is well for a while, then a fault of `new`, then everything as before."""
-    from migration import recording, routing
-
-    file = routing.route_file()
-    reach("shadow")
-    reach(slug)
-    version = file.read().version
-    time.sleep(HEALTHY_SECONDS)
-    if file.read().version != version:
-        measured.false_rollbacks += 1
-    began = time.monotonic()
-    if kind == "500":
-        stack.control.replace("ingest", failing(stack.ports["INGEST_PORT"]))
-    else:
-        stack.control.signal("ingest", "STOP")
-    back = wait_until_back(began)
-    name = f"{kind} at {slug}"
-    if back is None:
-        measured.missed.append(name)
-    else:
-        measured.seconds.append((name, back))
-    if kind == "500":
-        stack.control.start("ingest")
-    else:
-        stack.control.signal("ingest", "CONT")
-    settle(stack)
-    if file.latched():
-        file.release(by="benchmark", because="the fault is over")
-    recording.drain()
+def quiet(measured: Measured, robots: Robots) -> None:
+    """A healthy system under load, then robots that all fall silent: nothing may move."""
+    begin("full_100")
+    healthy(measured, "full_100", QUIET_SECONDS)
+    with robots.silent():
+        healthy(measured, "silent robots at full_100", SILENT_SECONDS, is_loaded=False)
 
 
-def wait_until_back(began: float) -> float | None:
-    """Seconds until the route holds every robot on legacy and all of the proxies obey; None if it does not happen."""
+def healthy(measured: Measured, what: str, seconds: float, *, is_loaded: bool = True) -> None:
+    """Watch the route for a while; every change of it is a false rollback."""
     from migration import routing
 
-    while time.monotonic() - began < PATIENCE_SECONDS:
-        routed = routing.route_file().read()
-        if routed.plan.percent == 0:
-            seen = routing.confirm(routed, deadline_seconds=2.0)
-            # Live traffic is looked at after the probes obeyed, which is when robots were back.
-            return time.monotonic() - began - routing.LIVE_SAMPLE_SECONDS if seen.is_observed else None
+    before, began = routing.route_file().read(), time.monotonic()
+    counted = answered_by_new()
+    while (now := routing.route_file().read()).version == before.version and time.monotonic() - began < seconds:
+        time.sleep(0.1)
+    took = time.monotonic() - began
+    measured.quiet_seconds += took
+    if now.version != before.version:
+        measured.false_rollbacks.append(f"{what}: {now.because}")
+    elif is_loaded:
+        measured.per_second = min(measured.per_second, (answered_by_new() - counted) / took)
+
+
+def one(measured: Measured, stack: Stack, fault: sick.Fault, is_noticed: Noticed) -> float | None:
+    """A phase that is well for a while, then a fault, then everything as before. Seconds until it was noticed."""
+    from migration import routing
+
+    try:
+        begin("preparation")
+        fault.prepare(stack)
+        settle(stack)
+        begin(fault.phase)
+        healthy(measured, fault.words, HEALTHY_SECONDS)
+        routed, began = routing.route_file().read(), time.monotonic()
+        fault.begin(stack)
+        try:
+            took = wait(lambda: is_noticed(routed.version, routed.plan.percent), began, fault.limit)
+        finally:
+            fault.end(stack)
+            settle(stack)
+    except NotReached as missed:
+        measured.missed.append(f"{fault.words}: {missed}")
+        return None
+    if took is None:
+        measured.missed.append(fault.words)
+    return took
+
+
+def other(measured: Measured, stack: Stack, fault: sick.Fault, is_noticed: Noticed) -> None:
+    """A fault that is to be answered otherwise than by 0 % within seconds."""
+    if (took := one(measured, stack, fault, is_noticed)) is not None:
+        measured.others[fault.words] = fault.answer, took
+
+
+def wait(holds: Callable[[], bool], began: float, limit: float) -> float | None:
+    """Seconds from `began` until it holds; None if that takes too long."""
+    while not holds():
+        if time.monotonic() - began > limit:
+            return None
         time.sleep(0.02)
-    return None
+    return time.monotonic() - began
+
+
+def is_back(version: int, percent: int) -> bool:
+    """Whether another route takes traffic from `new`, and every probe obeys it."""
+    from migration import routing
+    from migration.drivers.envoy import observe
+
+    routed = routing.route_file().read()
+    is_less = routed.plan.percent < percent or routed.plan.latched
+    return routed.version > version and is_less and observe(routing.proxies(), routed, 1.0).is_observed
+
+
+def is_told(version: int, percent: int) -> bool:
+    """Whether an alert about `new` is open. The route stays as it is."""
+    from migration.models import Alert
+
+    return Alert.objects.filter(name="new", closed_at=None, sentence__contains="p99").exists()
+
+
+def begin(slug: str) -> None:
+    """Get into a phase from wherever the last fault left the fleet."""
+    from migration import recording, rolling_back, routing
+    from migration.actors import Actor
+
+    file, actor = routing.route_file(), Actor("benchmark")
+    if file.latched():
+        file.release(by=actor.name, because="the fault is over")
+    recording.drain()
+    if slug != "preparation":
+        reach(slug)
+    elif file.read().plan.phase != "preparation":
+        rolling_back.roll_back("preparation", reason="the next fault", actor=actor)
+        recording.drain()
+
+
+def answered_by_new() -> int:
+    """Requests that `new` was asked, as owner and as shadow, over all proxies."""
+    requests, _ = errors_of_new()
+    return requests
+
+
+def errors_of_new() -> tuple[int, int]:
+    """Requests that `new` was asked and those that failed, over all proxies since they were started."""
+    from migration import routing
+
+    totals, _ = routing.read_counters()
+    parts = [each[f"new.{role}"] for each in totals.values() for role in ("owner", "shadow")]
+    return sum(part["requests"] for part in parts), sum(part["errors"] for part in parts)
+
+
+def alerted(measured: Measured, stack: Stack) -> None:
+    """The baseline: nobody acts, and an alert looks at the last minute now and then."""
+    from migration import guarding
+    from migration.actors import Actor
+
+    actor, fault = Actor("benchmark"), sick.failing("20 % answer 500, nobody acts", "rollout_50", 0.2)
+    alerts = {every: detecting.ByAlert(every, Matrix().emergency_share) for every in detecting.ALERT_EVERY}
+    before, second = (0, 0), 0
+
+    def begins(stack: Stack) -> None:
+        nonlocal before
+        fault.begin(stack)
+        before = errors_of_new()
+
+    def fires(version: int, percent: int) -> bool:
+        """Looks once a second, so that the alerts are asked after so many seconds of the fault."""
+        nonlocal before, second
+        time.sleep(1.0)
+        now, second = errors_of_new(), second + 1
+        for every, alert in alerts.items():
+            if alert.look(now[0] - before[0], now[1] - before[1]):
+                measured.alert.setdefault(every, second)
+        before = now
+        return len(measured.alert) == len(alerts)
+
+    guarding.switch(False, actor=actor, reason="what an alert alone would do")
+    try:
+        one(measured, stack, replace(fault, begin=begins, limit=90.0), fires)
+    finally:
+        guarding.switch(True, actor=actor, reason="the baseline is measured")
 
 
 def report(measured: Measured, path: Path | None) -> None:
     """Print the tables and write the JSON."""
-    seconds = [took for _, took in measured.seconds]
+    seconds = list(measured.gross.values())
     delays, alarms = detecting.delays(), detecting.false_alarms()
-    figures = {
-        "faults": len(measured.seconds) + len(measured.missed),
-        "p50_s": reporting.quantile(seconds, 0.5),
-        "p99_s": reporting.quantile(seconds, 0.99),
+    others = {name: f"{what} in {took:.2f} s" for name, (what, took) in measured.others.items()}
+    figures: dict[str, Any] = {
+        "faults": len(seconds) + len(others) + len(measured.missed),
+        "p50_s": round(reporting.quantile(seconds, 0.5) or 0.0, 2) if seconds else None,
+        "p99_s": round(reporting.quantile(seconds, 0.99) or 0.0, 2) if seconds else None,
+        "requests_per_s_to_new": round(measured.per_second) if measured.per_second < float("inf") else None,
         "missed": len(measured.missed),
-        "false_rollbacks": measured.false_rollbacks,
+        "false_rollbacks": len(measured.false_rollbacks),
+        "quiet_s": round(measured.quiet_seconds, 1),
         "failed_requests": measured.failed_requests,
-        "missed_faults": measured.missed,
-        "each": dict(enumerate(f"{name}: {took:.2f} s" for name, took in measured.seconds)),
-        "delays": [
-            {
-                "requests_per_s": row.requests_per_second,
-                "error_share": row.share,
-                "median_s": row.median_s,
-                "worst_s": row.worst_s,
-                "baseline_median_s": row.baseline_median_s,
-                "baseline_missed": row.baseline_missed,
-            }
-            for row in delays
-        ],
-        "false_alarms_in_2_h": [
-            {"requests_per_s": rate, "error_share": share, "alarms": alarms_now, "baseline": before}
-            for rate, share, alarms_now, before in alarms
-        ],
+        **{f"baseline_alert_every_{every}_s": took for every, took in sorted(measured.alert.items())},
     }
-    listed = ("faults", "p50_s", "p99_s", "missed", "false_rollbacks", "failed_requests")
     print(reporting.machine())
-    print(reporting.table([("figure", "value"), *((name, figures[name]) for name in listed)]))
+    print(reporting.table([("figure", "value"), *figures.items()]))
     print()
-    print(reporting.table([("fault", "seconds until back"), *((n, f"{s:.2f}") for n, s in measured.seconds)]))
+    faults = [(name, f"back in {took:.2f} s") for name, took in measured.gross.items()]
+    print(reporting.table([("fault", "what happened"), *faults, *others.items()]))
     print()
-    head = ("requests/s", "errors", "median s", "worst s", "window alone: median s", f"missed of {detecting.RUNS}")
-    print(
-        reporting.table(
-            [
-                head,
-                *(
-                    (
-                        r.requests_per_second,
-                        f"{r.share:.1%}",
-                        r.median_s,
-                        r.worst_s,
-                        r.baseline_median_s,
-                        r.baseline_missed,
-                    )
-                    for r in delays
-                ),
-            ]
-        )
-    )
+    print(detecting.delays_table(delays))
     print()
-    rows = [(rate, f"{share:.2%}", now, before) for rate, share, now, before in alarms]
-    print(reporting.table([("requests/s", "errors", "false alarms in 2 h", "window alone"), *rows]))
-    reporting.write(figures, path)
+    print(detecting.alarms_table(alarms))
+    for sentence in (*measured.missed, *measured.false_rollbacks):
+        print(f"WRONG: {sentence}")
+    details = {
+        "missed_faults": measured.missed,
+        "what_was_false": measured.false_rollbacks,
+        "gross_s": {name: round(took, 2) for name, took in measured.gross.items()},
+        "others": others,
+    }
+    simulated = {"delays": detecting.as_plain(delays), "false_alarms_in_2_h": detecting.as_plain(alarms)}
+    reporting.write({**figures, **details, **simulated}, path)
 
 
 if __name__ == "__main__":

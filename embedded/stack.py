@@ -18,7 +18,7 @@ from embedded.places import runtime_directory
 from embedded.programs import ROOT, Layout, any_ports
 from embedded.statedir import enrolment_token_of, secret_key
 
-UP_SECONDS = 120.0
+UP_SECONDS = 240.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`python -m simulator.failing`: a stand-in that takes a system's place and fails it in one chosen way.
 
-It answers everything with one status, at once, late or never, and counts what it was asked by call.
+It answers everything, or an even share of it, with one status, at once, late or never, and counts what it was asked by
+call. `POST /_sim/share/0.05` changes the share while it runs; the rest is answered as by a system that is well.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import httptools
 import uvloop
 
 COUNT_CALL = "GET /_sim/count"
+SHARE_CALL = "POST /_sim/share/"
 # Enough for the contract's calls; ids in paths must not let the table grow without end.
 MOST_CALLS = 500
 
@@ -28,8 +30,8 @@ class Conduct:
     """How the stand-in behaves, and what it has been asked so far.
 
     `mode`: "status" answers at once, "slow" after `slow_seconds`, "hang" never. `healthy` answers GET /health with 200
-    whatever the mode, so that health checks see nothing wrong. `answered_by` makes it look like a system behind the
-    robots' door: its name and a fresh request id in the headers.
+    whatever the mode, so that health checks see nothing wrong. `share` of the calls fail, evenly spread. `answered_by`
+    makes it look like a system behind the robots' door: its name and a fresh request id in the headers.
     """
 
     status: int = 500
@@ -37,7 +39,9 @@ class Conduct:
     slow_seconds: float = 2.0
     healthy: bool = False
     answered_by: str | None = None
+    share: float = 1.0
     calls: Counter[str] = field(default_factory=Counter)
+    _due: float = 0.0
 
     def count(self, call: str) -> None:
         """Note one call, by method and path without its query."""
@@ -47,9 +51,16 @@ class Conduct:
         """The response's bytes and the seconds until they are sent; None means never."""
         if call == COUNT_CALL:
             return response(200, {"total": self.calls.total(), "by_call": dict(self.calls)}), 0.0
+        if call.startswith(SHARE_CALL):
+            self.share = float(call.removeprefix(SHARE_CALL))
+            return response(200, {"share": self.share}), 0.0
         self.count(call)
         if self.healthy and call == "GET /health":
             return response(200, {"status": "healthy"}), 0.0
+        self._due += self.share
+        if self._due < 1.0:
+            return response(200, _body_for(call, 200), self._marks()), 0.0
+        self._due -= 1.0
         delay = {"status": 0.0, "slow": self.slow_seconds, "hang": None}[self.mode]
         return response(self.status, _body_for(call, self.status), self._marks()), delay
 
@@ -129,11 +140,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--status", type=int, default=500)
     parser.add_argument("--mode", choices=("status", "slow", "hang"), default="status")
     parser.add_argument("--slow-seconds", type=float, default=2.0)
+    parser.add_argument("--share", type=float, default=1.0, help="share of the calls that fail, 0 to 1")
     parser.add_argument("--healthy", action="store_true", help="answer GET /health with 200 all the same")
     parser.add_argument("--answered-by", help="name this system in the answers, as the robots' door does")
     arguments = parser.parse_args(argv)
     if not 200 <= arguments.status <= 599:
         parser.error("--status is between 200 and 599")
+    if not 0 <= arguments.share <= 1:
+        parser.error("--share is between 0 and 1")
     return arguments
 
 
@@ -141,7 +155,12 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Answer until SIGTERM or SIGINT, then close everything."""
     loop = asyncio.get_running_loop()
     conduct = Conduct(
-        arguments.status, arguments.mode, arguments.slow_seconds, arguments.healthy, arguments.answered_by
+        arguments.status,
+        arguments.mode,
+        arguments.slow_seconds,
+        arguments.healthy,
+        arguments.answered_by,
+        arguments.share,
     )
     server = await loop.create_server(lambda: Conversation(conduct), arguments.host, arguments.port)
     stop = asyncio.Event()

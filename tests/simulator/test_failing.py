@@ -32,6 +32,16 @@ def test_its_health_can_look_fine_while_the_rest_fails() -> None:
         assert stand_in.ask("GET", "/api/robots")[0] == 500
 
 
+def test_it_fails_a_share_of_the_calls_evenly_and_another_one_when_told() -> None:
+    with listening(FAILING, "--share", "0.25", "--healthy") as stand_in:
+        before = [stand_in.ask("GET", "/api/robots")[0] for _ in range(8)]
+        stand_in.ask("POST", "/_sim/share/0")
+        after = [stand_in.ask("GET", "/api/robots")[0] for _ in range(4)]
+
+    assert before == [200, 200, 200, 500] * 2
+    assert after == [200] * 4
+
+
 def test_a_hanging_one_takes_the_request_and_never_answers() -> None:
     with listening(FAILING, "--mode", "hang", "--healthy") as stand_in:
         with pytest.raises(TimeoutError):
