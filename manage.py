@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     """Run one management command."""
+    if "universal_rollback" in sys.argv[1:2]:
+        from migration import first_move
+
+        first_move.make(sys.argv[1:])  # an emergency does not wait for Django
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

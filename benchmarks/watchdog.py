@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import detecting, reporting, sick
-from benchmarks.rollback import NotReached, reach
-from benchmarks.shift import Robots, settle
+from benchmarks.rollback import REACH_SECONDS, NotReached
+from benchmarks.shift import Robots, move, settle
 from embedded.stack import Stack, fleet, running
 from migration.rules.watching import Matrix
 
@@ -75,7 +75,13 @@ def main() -> int:
 
 def quiet(measured: Measured, robots: Robots) -> None:
     """A healthy system under load, then robots that all fall silent: nothing may move."""
-    begin("full_100")
+    try:
+        for slug in ("shadow", "full_100"):
+            begin(measured, slug)
+            robots.wait_for(robots.requests() + 2 * ROBOTS)
+    except NotReached as missed:
+        measured.missed.append(f"the quiet stretch: {missed}")
+        return
     healthy(measured, "full_100", QUIET_SECONDS)
     with robots.silent():
         healthy(measured, "silent robots at full_100", SILENT_SECONDS, is_loaded=False)
@@ -102,10 +108,10 @@ def one(measured: Measured, stack: Stack, fault: sick.Fault, is_noticed: Noticed
     from migration import routing
 
     try:
-        begin("preparation")
+        begin(measured, "preparation")
         fault.prepare(stack)
         settle(stack)
-        begin(fault.phase)
+        begin(measured, fault.phase)
         healthy(measured, fault.words, HEALTHY_SECONDS)
         routed, began = routing.route_file().read(), time.monotonic()
         fault.begin(stack)
@@ -154,20 +160,32 @@ def is_told(version: int, percent: int) -> bool:
     return Alert.objects.filter(name="new", closed_at=None, sentence__contains="p99").exists()
 
 
-def begin(slug: str) -> None:
-    """Get into a phase from wherever the last fault left the fleet."""
+def begin(measured: Measured, slug: str) -> None:
+    """Get into a phase from wherever the last fault left the fleet. Raises `NotReached`.
+
+    `new` is well by now, so a rollback meanwhile is a false one.
+    """
     from migration import recording, rolling_back, routing
     from migration.actors import Actor
+    from migration.errors import Refused
 
-    file, actor = routing.route_file(), Actor("benchmark")
-    if file.latched():
-        file.release(by=actor.name, because="the fault is over")
-    recording.drain()
-    if slug != "preparation":
-        reach(slug)
-    elif file.read().plan.phase != "preparation":
-        rolling_back.roll_back("preparation", reason="the next fault", actor=actor)
+    file, actor, deadline = routing.route_file(), Actor("benchmark"), time.monotonic() + REACH_SECONDS
+    while True:
+        if file.latched():
+            file.release(by=actor.name, because="the fault is over")
         recording.drain()
+        if slug != "preparation":
+            try:
+                return move(slug)
+            except (RuntimeError, Refused) as failed:
+                if time.monotonic() > deadline:
+                    raise NotReached(str(failed)) from failed
+                if "rollback" in str(failed) or file.latched():
+                    measured.false_rollbacks.append(f"on the way to {slug}: {failed}")
+        elif file.read().plan.phase == "preparation":
+            return None
+        else:
+            rolling_back.roll_back("preparation", reason="the next fault", actor=actor)
 
 
 def answered_by_new() -> int:

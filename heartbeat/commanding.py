@@ -1,7 +1,5 @@
 """What the commands of this app have in common."""
 
-import getpass
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,15 +7,6 @@ from django.core.management.base import CommandError, CommandParser
 
 from heartbeat.rules.kind import LEKIWI, XLE
 from heartbeat.rules.tags import why_no_tag
-
-
-def on_this_host() -> str:
-    """The name of whoever runs a command here, for the audit log; containers may have no name for the user id."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):
-        name = f"uid {os.getuid()}"
-    return f"command ({name})"
 
 
 def add_robot_options(parser: CommandParser) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from heartbeat.commanding import on_this_host
+from heartbeat.this_host import on_this_host
 from migration.rules.voting import Role
 
 

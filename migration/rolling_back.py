@@ -12,10 +12,11 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from migration import recording, routing, spool
+from migration import first_move, recording, routing, spool
 from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
+from migration.drivers.route_file import RouteFile
 from migration.errors import MissingReason, Refused
 from migration.rules.phases import PHASES, Phase, emergency_target, phase_of, rollback_target
 from migration.rules.plans import RoutePlan
@@ -76,12 +77,10 @@ def roll_back(
     began, decided_at = time.monotonic(), system_clock().now()
     is_emergency = target in ("emergency", "data_corruption")
     file = routing.route_file()
-    try:
-        current = file.read().plan
-    except RouteError as error:
-        if not is_emergency:
-            raise Refused(f"the route file cannot be read, only an emergency can replace it: {error}") from error
-        current = routing.plan_for(PHASES[-1], {})  # what it replaces is unknown: assume that everything has moved
+    made = first_move.take(file.directory) if is_emergency else None
+    if made:
+        began, decided_at = made.began, made.decided_at
+    current = made.before if made else _in_force(file, is_emergency)
     leaves = phase_of(current.phase)
     if leaving is not None and leaves.slug != leaving:
         raise Refused(f"the fleet has left {phase_of(leaving).name} already: it is in {leaves.name}")
@@ -91,18 +90,26 @@ def roll_back(
 
     late: list[str] = []
     state, version, seconds, written, seen = FAILED, None, None, None, None
+    acknowledged: dict[str, float] = {}
     try:
-        if is_emergency:
+        if made:
+            routed = made.routed
+        elif is_emergency:
             routed = file.latch(RoutePlan.emergency(goes_to.slug), because=reason, by=actor.name)
         else:
             routed = file.write(routing.plan_back_to(goes_to, current), because=reason, by=actor.name)
     except RouteError as error:
         late.append(str(error))
     else:
-        version, written = routed.version, time.monotonic() - began
+        version, written = routed.version, made.written_seconds if made else time.monotonic() - began
+        asked = time.monotonic() - began
         seen = routing.confirm(routed, deadline_seconds=CONFIRM_SECONDS)
         late, state = seen.late, OBSERVED if seen.is_observed else PARTIAL
-        seconds = written + seen.observed_seconds if seen.is_observed and seen.observed_seconds else None
+        # The proxies were asked from the write on, maybe by a first move; an operator counts from the decision.
+        first = made.seen if made and made.seen and made.seen.is_observed else None
+        since, obeyed = (written, first) if first else (asked, seen)
+        acknowledged = {name: round(since + took, 4) for name, took in obeyed.acknowledged.items()}
+        seconds = since + obeyed.observed_seconds if seen.is_observed and obeyed.observed_seconds else None
     budget = leaves.rollback_budget
     record = RollbackRecord(
         from_phase=leaves.slug,
@@ -122,10 +129,7 @@ def roll_back(
         # Whoever decided on it, the restore that follows is found by this word.
         rule=rule or (target if target == "data_corruption" else ""),
         written_seconds=written,
-        # The proxies were asked from the write on; an operator counts from the decision.
-        acknowledged={name: round(written + took, 4) for name, took in seen.acknowledged.items()}
-        if seen and written is not None
-        else {},
+        acknowledged=acknowledged,
         observed_percent=seen.observed_percent if seen else None,
         evidence=evidence or {},
     )
@@ -160,6 +164,15 @@ def restart_legacy_if_unhealthy() -> bool:
     done = subprocess.run(shlex.split(settings.LEGACY_RESTART_COMMAND), capture_output=True, timeout=10, check=False)
     log.warning("legacy.restarted", returncode=done.returncode, error=done.stderr.decode(errors="replace")[-500:])
     return done.returncode == 0
+
+
+def _in_force(file: RouteFile, is_emergency: bool) -> RoutePlan:
+    try:
+        return file.read().plan
+    except RouteError as error:
+        if not is_emergency:
+            raise Refused(f"the route file cannot be read, only an emergency can replace it: {error}") from error
+        return routing.plan_for(PHASES[-1], {})  # what it replaces is unknown: assume that everything has moved
 
 
 def _previous(leaves: Phase, target: str) -> Phase:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from migration import recording
+from migration import first_move, recording, routing
 from migration.models import AuditEntry, PhaseRun, Rollback
+from migration.rules.phases import phase_of
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +59,39 @@ def test_an_emergency_needs_only_the_disk_and_the_proxy_and_is_recorded_later(ru
 
     recording.drain()
 
-    assert Rollback.objects.get().is_emergency
+    rollback = Rollback.objects.get()
+    assert (rollback.is_emergency, rollback.from_phase, rollback.from_percent) == (True, "rollout_50", 50)
+    assert rollback.route_version == installation.file.read().version, "the first move and the record are one rollback"
+    assert rollback.written_seconds < rollback.seconds
     assert PhaseRun.objects.get(state="active").slug == "shadow"
     assert AuditEntry.objects.get().action == "rollback"
+
+
+@pytest.mark.django_db
+def test_an_emergency_moves_traffic_before_django_is_loaded_and_where_it_cannot_be(run, installation):
+    in_phase(installation, "rollout_50")
+
+    done = run("universal_rollback", "emergency", "the settings are broken", "--yes", SECRET_KEY="", DEBUG="")
+
+    assert done.returncode != 0
+    assert "SECRET_KEY is not set" in done.stderr
+    assert done.stdout.startswith("Latched at 0 %: every proxy obeys after ")
+    assert installation.file.latched().because == "the settings are broken"
+    assert {answer.system for answer in installation.beats(f"robot-{n}" for n in range(20)).values()} == {"legacy"}
+
+
+@pytest.mark.parametrize(
+    "typed", [["emergency", "why"], ["emergency", "why", "--help"], ["emergency", " ", "--yes"], ["3", "why", "--yes"]]
+)
+def test_only_a_confirmed_emergency_with_a_reason_moves_traffic_before_django_is_loaded(
+    installation, monkeypatch, typed
+):
+    monkeypatch.setenv("ENVOY_STATE_DIR", str(installation.file.directory))
+    installation.route(routing.plan_for(phase_of("rollout_50"), {}))
+
+    assert first_move.make(["universal_rollback", *typed]) is None
+    assert installation.file.read().plan.percent == 50
+    assert installation.file.latched() is None
 
 
 @pytest.mark.django_db

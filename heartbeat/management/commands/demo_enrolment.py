@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from heartbeat.access import enrolment_tokens
-from heartbeat.commanding import on_this_host
 from heartbeat.models import EnrolmentToken
 from heartbeat.rules.tokens import digest_of
+from heartbeat.this_host import on_this_host
 
 NOTE = "the demo's robots"
 #: the demo's largest fleet, and again when its tokens are lost

@@ -7,7 +7,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
 from heartbeat.access import enrolment_tokens
-from heartbeat.commanding import add_robot_options, on_this_host, robot_options
+from heartbeat.commanding import add_robot_options, robot_options
+from heartbeat.this_host import on_this_host
 
 
 class Command(BaseCommand):

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from heartbeat.access import operator_tokens
-from heartbeat.commanding import on_this_host
 from heartbeat.rules.scopes import SCOPES
+from heartbeat.this_host import on_this_host
 
 
 class Command(BaseCommand):

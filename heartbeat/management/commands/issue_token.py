@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from heartbeat.access import robot_tokens
 from heartbeat.access.errors import Refused
-from heartbeat.commanding import add_robot_options, on_this_host, robot_options
+from heartbeat.commanding import add_robot_options, robot_options
 from heartbeat.rules.identity import why_no_bucket
+from heartbeat.this_host import on_this_host
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from heartbeat.access import legacy_path
 from heartbeat.access.errors import Refused
-from heartbeat.commanding import on_this_host
 from heartbeat.models import LegacyClosure
 from heartbeat.rules.cohorts import Cohort
 from heartbeat.rules.kind import LEKIWI, XLE
+from heartbeat.this_host import on_this_host
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from heartbeat.access import enrolment_tokens, operator_tokens, robot_tokens
-from heartbeat.commanding import on_this_host
 from heartbeat.models import EnrolmentToken, OperatorToken, RobotToken
 from heartbeat.rules.tokens import SHOWN_CHARACTERS, Sort, prefix_of
+from heartbeat.this_host import on_this_host
 
 _SORTS = {
     Sort.ROBOT: (RobotToken, robot_tokens.revoke),
