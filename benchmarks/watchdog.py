@@ -29,6 +29,7 @@ QUIET_SECONDS = 20.0
 #: no gross fault begins later than this, so that the run ends within 6 min on a busy machine as well
 GROSS_SECONDS = 170.0
 SILENT_SECONDS = 6.0
+RECORDED_SECONDS = 20.0
 
 #: whether a fault was noticed under another route than this version with this percentage
 Noticed = Callable[[int, int], bool]
@@ -170,14 +171,15 @@ def begin(measured: Measured, slug: str) -> None:
 
     `new` is well by now, so a rollback meanwhile is a false one.
     """
-    from migration import recording, rolling_back, routing
+    from migration import latching, recording, rolling_back, routing
     from migration.actors import Actor
     from migration.errors import Refused
 
     file, actor, deadline = routing.route_file(), Actor("benchmark"), time.monotonic() + REACH_SECONDS
     while True:
-        if file.latched():
-            file.release(by=actor.name, because="the fault is over")
+        if latch := file.latched():
+            wait(lambda latch=latch: is_recorded(latch.version), time.monotonic(), RECORDED_SECONDS)
+            latching.release(actor=actor, reason="the fault is over")
         recording.drain()
         if slug != "preparation":
             try:
@@ -194,6 +196,15 @@ def begin(measured: Measured, slug: str) -> None:
                 rolling_back.roll_back("preparation", reason="the next fault", actor=actor)
             except Refused as refused:  # the watchdog was there first
                 measured.false_rollbacks.append(f"on the way to {slug}: {refused}")
+
+
+def is_recorded(version: int) -> bool:
+    """Whether the rollback that wrote this route is in the database: what is released is what its phase asks for."""
+    from migration import recording
+    from migration.models import Rollback
+
+    recording.drain()
+    return Rollback.objects.filter(route_version=version).exists()
 
 
 def answered_by_new() -> int:
