@@ -4,14 +4,16 @@ It moves the robots' state by the statement that heartbeats move it with, so wha
 stays what robots said to `new`. Whoever takes over keeps what it took and gives it to `heartbeat.rebuilding`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import psycopg
 from django.db import connection, transaction
 
+from heartbeat.ingest.arrays import array_literal, keys_literal
 from heartbeat.ingest.beat import Identity, LegacyBeat, check_beat, health_text, status_beat, who_is
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.parameters import applied_columns
@@ -22,14 +24,18 @@ from heartbeat.rules.rows import legacy_row, naive_local
 
 #: heard by the other one, which is what a copy is of
 _ROLE, _SIDE = "shadow", "legacy"
-_HELD = f"{ROW} WHERE w.key = ANY(%s)"
+_HELD = f"{ROW} WHERE w.key = ANY(%s::bytea[])"
 _NEWEST = "greatest(w.status_at, w.check_at, r.last_v2_at)"
+#: one text for all rows, which is read in C: the driver turns every value of every row into Python by itself
 _HEARD = f"""
-SELECT w.key, {_NEWEST}, coalesce(b.expected_interval_seconds, b.interval_seconds) {ROWS}
-LEFT JOIN heartbeat_robot b ON b.robot_id = w.robot_id WHERE {_NEWEST} >= %s"""
+SELECT coalesce(json_agg(json_build_array(encode(key, 'hex'), at, interval))::text, '[]') FROM (
+    SELECT w.key, {_NEWEST} AS at, coalesce(b.expected_interval_seconds, b.interval_seconds) AS interval {ROWS}
+    LEFT JOIN heartbeat_robot b ON b.robot_id = w.robot_id WHERE {_NEWEST} >= %s
+) AS heard"""
+_heard = msgspec.json.Decoder(list[tuple[str, datetime, float | None]])
 #: rows that a heartbeat moves at this moment are left for later: nobody here ever waits for ingest
-_LOCK_ROBOTS = "SELECT key FROM heartbeat_robot WHERE key = ANY(%s) ORDER BY key FOR UPDATE SKIP LOCKED"
-_LOCK_ROWS = "SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s) ORDER BY key FOR UPDATE SKIP LOCKED"
+_LOCK_ROBOTS = "SELECT key FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) ORDER BY key FOR UPDATE SKIP LOCKED"
+_LOCK_ROWS = "SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s::bytea[]) ORDER BY key FOR UPDATE SKIP LOCKED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +89,22 @@ class HeldRow:
 
 def held_rows(keys: Sequence[bytes]) -> dict[bytes, HeldRow]:
     """The rows of these keys that `new` holds, by key."""
-    return _held(_HELD, [list(keys)]) if keys else {}
+    return _held(_HELD, [keys_literal(keys)]) if keys else {}
 
 
 def heard_since(moment: datetime) -> dict[bytes, tuple[datetime, float | None]]:
     """The rows whose latest call `new` heard at or after `moment`: key → when, and the robot's own interval in s."""
     with connection.cursor() as cursor:
         cursor.execute(_HEARD, [moment])
-        return {bytes(key): (at, interval) for key, at, interval in cursor.fetchall()}
+        found = _heard.decode(cursor.fetchone()[0])
+    return {bytes.fromhex(key): (at, interval) for key, at, interval in found}
 
 
-def rows_beyond(keys: Sequence[bytes]) -> list[str]:
+def rows_beyond(keys: Iterable[bytes]) -> list[str]:
     """The ids of rows that `new` holds and that are not among `keys`."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT robot_id FROM heartbeat_legacyrow WHERE key <> ALL(%s) ORDER BY robot_id", [list(keys)])
+        beyond = "SELECT robot_id FROM heartbeat_legacyrow WHERE key <> ALL(%s::bytea[]) ORDER BY robot_id"
+        cursor.execute(beyond, [keys_literal(keys)])
         return [robot_id for (robot_id,) in cursor.fetchall()]
 
 
@@ -132,9 +140,9 @@ def take_over(told: Sequence[Told]) -> list[Told]:
     with connection.cursor():
         raw = psycopg.RawCursor(connection.connection)
     by_row = {one.who.row_key: one for one in told}
-    missing = by_row.keys() - _keys("SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s)", by_row)
+    missing = by_row.keys() - _keys("SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s::bytea[])", by_row)
     robots = {one.who.robot_key for one in told}
-    known = _keys("SELECT key FROM heartbeat_robot WHERE key = ANY(%s) AND last_seen_at IS NOT NULL", robots)
+    known = _keys("SELECT key FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) AND last_seen_at IS NOT NULL", robots)
     strangers = [one for key, one in by_row.items() if key in missing or one.who.robot_key not in known]
     if strangers:
         raw.execute(MEET, _met(strangers))
@@ -145,18 +153,17 @@ def take_over(told: Sequence[Told]) -> list[Told]:
     return mine
 
 
-def _keys(query: str, keys: Any) -> set[bytes]:
+def _keys(query: str, keys: Collection[bytes]) -> set[bytes]:
     with connection.cursor() as cursor:
-        cursor.execute(query, [list(keys)])
-        return {bytes(key) for (key,) in cursor.fetchall()}
+        cursor.execute(f"SELECT string_agg(encode(key, 'hex'), ' ') FROM ({query}) AS found", [keys_literal(keys)])
+        found = cursor.fetchone()[0]
+    return set(map(bytes.fromhex, found.split(" "))) if found else set()
 
 
-def _met(told: Sequence[Told]) -> list[list[Any]]:
-    columns = [
-        (one.who.row_key, one.who.robot_key, one.who.shown, one.who.bucket, one.who.kind, one.at, "legacy", _ROLE)
-        for one in told
-    ]
-    return [list(column) for column in zip(*columns, strict=True)]
+def _met(told: Sequence[Told]) -> list[str]:
+    rows = [(one.who.shown, one.who.bucket, one.who.kind, one.at, "legacy", _ROLE) for one in told]
+    keys = [[one.who.row_key for one in told], [one.who.robot_key for one in told]]
+    return [*map(keys_literal, keys), *map(array_literal, zip(*rows, strict=True))]
 
 
 def set_kinds(words: Mapping[str, str]) -> int:

@@ -4,7 +4,7 @@ The driver encodes arrays element by element and asks of each whether it is an a
 heartbeat. JSON's encoder writes nearly the same text in C.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,11 @@ def array_literal(values: Sequence[Value]) -> str:
     if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
         return "{" + ",".join(map(_element, values)) + "}"
     return "{" + text[1:-1].decode() + "}"
+
+
+def keys_literal(keys: Iterable[bytes]) -> str:
+    """Keys as the text of a `bytea[]`."""
+    return "{" + ",".join([f"\\\\x{key.hex()}" for key in keys]) + "}"
 
 
 def _element(value: Any) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from heartbeat.ingest.beat import LegacyBeat
-from heartbeat.models import Relayed
+from heartbeat.ingest.beat import LegacyBeat, who_is
 from heartbeat.rules.relaying import is_echo
 from heartbeat.taking_over import HeldRow, Told, held_rows, take_over
-from migration.models import HistoryGap, Replayed, SyncedRow
+from migration.models import SyncedRow
 from migration.rules.mapping import SourceRow
 from migration.rules.plans import RoutePlan
 from migration.rules.syncing import Held, Verdict, judge
+from migration.syncing.storing import addresses_of, note_gaps, remember, told_to_legacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def apply(candidates: Sequence[Candidate], plan: RoutePlan, *, read_at: datetime
     """Judge every candidate by what `new` holds, and take over what it lacks. Idempotent."""
     applied = Applied()
     keys = [row_key(one) for one in candidates]
-    held, told = held_rows(keys), _told_to_legacy(keys)
+    held, told = held_rows(keys), told_to_legacy(keys)
     takes: list[Candidate] = []
     for one, key in zip(candidates, keys, strict=True):
         verdict = judge(
@@ -71,7 +71,12 @@ def apply(candidates: Sequence[Candidate], plan: RoutePlan, *, read_at: datetime
 
 def row_key(candidate: Candidate) -> bytes:
     """The key of its row."""
-    return Told(candidate.row.robot_id, candidate.row.at).who.row_key
+    return who_is(candidate.row.robot_id).row_key
+
+
+def robot_key(candidate: Candidate) -> bytes:
+    """The key of its robot."""
+    return who_is(candidate.row.robot_id).robot_key
 
 
 def taken_over_beats() -> list[LegacyBeat]:
@@ -83,7 +88,9 @@ def taken_over_beats() -> list[LegacyBeat]:
 
 
 def _take(takes: Sequence[Candidate], held: Mapping[bytes, HeldRow], applied: Applied, now: datetime) -> None:
-    addresses = _addresses(takes)
+    if not takes:
+        return
+    addresses = addresses_of(robot_key(one) for one in takes)
     told = []
     for one in takes:
         row, key = one.row, row_key(one)
@@ -91,76 +98,18 @@ def _take(takes: Sequence[Candidate], held: Mapping[bytes, HeldRow], applied: Ap
         if said is not None and not row.health_is_known:
             before = held.get(key)
             said = {**said, "health": before.row.get("health") if before else None}
-        told.append(Told(row.robot_id, row.at, said, row.asked, row.address or addresses.get(key, "")))
+        told.append(Told(row.robot_id, row.at, said, row.asked, row.address or addresses.get(robot_key(one), "")))
     with transaction.atomic():
         mine = {one.who.row_key for one in take_over(told)}
-        stored = [(one, words) for one, words in zip(takes, told, strict=True) if words.who.row_key in mine]
-        _remember(stored, now)
-        _note_gaps(stored, held)
+        stored = [(words, one.digest) for one, words in zip(takes, told, strict=True) if words.who.row_key in mine]
+        remember(stored, now)
+        note_gaps([words for words, _ in stored], held)
     for one, words in zip(takes, told, strict=True):
         if words.who.row_key in mine:
             applied.counts[Verdict.TAKE] += 1
             applied.done.append(one.digest)
         else:
             applied.wait(one.row.at)
-
-
-def _remember(stored: Sequence[tuple[Candidate, Told]], now: datetime) -> None:
-    SyncedRow.objects.bulk_create(
-        [
-            SyncedRow(
-                key=words.who.row_key,
-                robot_key=words.who.robot_key,
-                robot_id=words.robot_id.replace("\x00", "\u2400"),
-                at=words.at,
-                said=words.said,
-                asked=words.asked,
-                address=words.address,
-                digest=one.digest,
-                taken_over_at=now,
-            )
-            for one, words in stored
-        ],
-        update_conflicts=True,
-        unique_fields=["key"],
-        update_fields=["robot_id", "at", "said", "asked", "address", "digest", "taken_over_at"],
-    )
-
-
-def _note_gaps(stored: Sequence[tuple[Candidate, Told]], held: Mapping[bytes, HeldRow]) -> None:
-    """Calls that legacy heard and `new` did not: one gap grows for as long as only sync tells of the row."""
-    before = {words.who.row_key: held[words.who.row_key].at for _, words in stored if words.who.row_key in held}
-    gaps = HistoryGap.objects.filter(of="new", key__in=list(before)).order_by("key", "-ended_at").distinct("key")
-    growing = {bytes(gap.key): gap for gap in gaps if gap.ended_at >= before[bytes(gap.key)]}
-    fresh, grown = [], []
-    for _, words in stored:
-        key = words.who.row_key
-        if gap := growing.get(key):
-            gap.ended_at, gap.fills = words.at, gap.fills + 1
-            grown.append(gap)
-        else:
-            name = words.robot_id.replace("\x00", "\u2400")
-            fresh.append(HistoryGap(of="new", key=key, robot_id=name, began_at=before.get(key), ended_at=words.at))
-    HistoryGap.objects.bulk_create(fresh)
-    HistoryGap.objects.bulk_update(grown, ["ended_at", "fills"])
-
-
-def _told_to_legacy(keys: Sequence[bytes]) -> dict[bytes, list[tuple[Any, datetime, datetime]]]:
-    """What the relay and sync's own replay last told legacy, by row."""
-    found: dict[bytes, list[tuple[Any, datetime, datetime]]] = {}
-    for model in (Relayed, Replayed):
-        rows = model.objects.filter(key__in=list(keys)).values_list("key", "body", "sent_at", "acknowledged_at")
-        for key, body, sent_at, acknowledged_at in rows:
-            found.setdefault(bytes(key), []).append((body, sent_at, acknowledged_at))
-    return found
-
-
-def _addresses(takes: Sequence[Candidate]) -> dict[bytes, str]:
-    """Where each robot called from, so that what legacy does not know is not forgotten."""
-    robots = {Told(one.row.robot_id, one.row.at).who.robot_key: row_key(one) for one in takes}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT key, address FROM heartbeat_robot WHERE key = ANY(%s)", [list(robots)])
-        return {robots[bytes(key)]: address for key, address in cursor.fetchall()}
 
 
 def _as_held(held: HeldRow | None) -> Held | None:
