@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from heartbeat.rules.rows import OFFLINE_MARK
+
 
 class Outcome(StrEnum):
     """What became of a v2 heartbeat on its way to legacy."""
@@ -184,9 +186,10 @@ def is_echo(
     """Is this row of legacy's (`GET /api/robots`) nothing but what the relay told it?
 
     `relayed` is the body that was sent between the two moments; `zone` legacy's zone (None: this machine's), because
-    its `last_seen` is naive. Sync must not take such a row for news from the robot.
+    its `last_seen` is naive. Sync must not take such a row for news from the robot, and neither what legacy itself
+    wrote over its `health` since.
     """
-    if any(row.get(name) != value for name, value in relayed.items()):
+    if any(row.get(name) != value for name, value in relayed.items() if not _is_marked(row, name)):
         return False
     try:
         seen = datetime.fromisoformat(str(row.get("last_seen")))
@@ -195,3 +198,7 @@ def is_echo(
     if seen.tzinfo is None:
         seen = seen.replace(tzinfo=zone) if zone else seen.astimezone()
     return sent_at - CLOCK_SLACK <= seen <= acknowledged_at + CLOCK_SLACK
+
+
+def _is_marked(row: Mapping[str, Any], name: str) -> bool:
+    return name == "health" and row.get(name) == OFFLINE_MARK

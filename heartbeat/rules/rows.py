@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 STATUS_FIELDS = ("robot_id", "deployment_id", "version", "status", "message", "health")
+#: legacy's own verdict on a robot that was silent for 5 minutes, written over its `health`; no robot can say it
+OFFLINE_MARK = "offline"
 CHECK_FIELDS = ("current_version", "group")
 
 

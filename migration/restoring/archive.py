@@ -85,14 +85,22 @@ def make_base() -> Base:
     with started(place, recovery_target="immediate") as scratch:
         rows = _rows(scratch)
     base = Base(place.name, finished.isoformat(), round(time.monotonic() - began, 3), rows)
-    (home / f"{place.name}.{_TOLD}").write_text(json.dumps(asdict(base)))
+    call_verified(base)
     log.info("base_backup.verified", directory=str(place), seconds=base.seconds, rows=sum(rows.values()))
     _forget_old(home)
     return base
 
 
+def call_verified(base: Base) -> None:
+    """Say on the disk that a base backup was tried. A crash in between leaves one that was not."""
+    told = Path(settings.BASE_BACKUP_DIR) / f"{base.directory}.{_TOLD}"
+    part = told.with_name(f"{told.name}.part")
+    part.write_text(json.dumps(asdict(base)))
+    part.replace(told)
+
+
 def bases() -> list[Base]:
-    """Verified base backups, newest first."""
+    """Verified base backups, newest first: one that nobody tried is none, whatever lies there."""
     home = Path(settings.BASE_BACKUP_DIR)
     found = [Base(**json.loads(path.read_text())) for path in home.glob(f"*.{_TOLD}")]
     there = [base for base in found if (home / base.directory).is_dir()]

@@ -21,9 +21,10 @@ from migration.actors import Actor
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import MissingReason, Refused, WrongState
-from migration.models import Restore, Rollback
+from migration.models import Restore, Rollback, SyncRun
 from migration.restoring import archive, checking, loading
 from migration.restoring.tables import STATE
+from migration.syncing import orders
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +129,7 @@ def _run(restore: Restore) -> Restore:
     try:
         _require_legacy()
         failure = _restore(restore)
-    except (Refused, DatabaseError, OSError) as error:
+    except (Refused, RouteError, DatabaseError, OSError) as error:
         failure = str(error) or repr(error)
     return _end(restore, failure)
 
@@ -146,7 +147,9 @@ def _restore(restore: Restore) -> str:
         _step(restore, "tables set aside", lambda: loading.set_aside(restore.set_aside, STATE))
     _step(restore, "state rebuilt from heartbeats", rebuild_state)
     _step(restore, "deployments copied from legacy", deployments.copy_from_legacy)
-    return _validate(restore, control)
+    failure = _step(restore, "rows taken over from legacy", lambda: _synced(restore))["failure"]
+    complaints = [f"legacy could not be synced: {failure}"] if failure else []
+    return "; ".join([*complaints, *_complaints(restore, control)])
 
 
 def _load(restore: Restore, base: archive.Base, until: datetime) -> Any:
@@ -154,7 +157,14 @@ def _load(restore: Restore, base: archive.Base, until: datetime) -> Any:
         return loading.load(scratch, restore.set_aside, until)
 
 
-def _validate(restore: Restore, control: dict[str, int]) -> str:
+def _synced(restore: Restore) -> dict[str, Any]:
+    """What `new` never heard itself, or lost, comes from legacy once more."""
+    run = orders.full_sync_now(Actor(restore.asked_by))
+    failure = run.failure if run.state != SyncRun.State.RUNNING else "another full sync did not come to its end"
+    return {"run": run.pk, "rows": run.rows, "taken_over": run.taken_over, "failure": failure}
+
+
+def _complaints(restore: Restore, control: dict[str, int]) -> list[str]:
     """Ask everything that can be asked. What could not be asked is said, and is no success."""
     now = system_clock().now()
     complaints = []
@@ -170,7 +180,7 @@ def _validate(restore: Restore, control: dict[str, int]) -> str:
     compared = _step(restore, "rows compared with legacy", _compared)
     if compared["failure"]:
         complaints.append(f"legacy could not be compared: {compared['failure']}")
-    return "; ".join(complaints)
+    return complaints
 
 
 def _lost(now: datetime) -> list[str]:

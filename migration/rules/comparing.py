@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from heartbeat.rules.rows import OFFLINE_MARK
+
 #: fields with a bound instead of equality: each system stamps them with its own clock, at its own moment
 CLOCK_FIELDS = ("last_seen",)
 #: how far the two `last_seen` may be apart: the bound on the forward lag (DESIGN.md, gate "Accuracy"), seconds
 LAST_SEEN_BOUND_SECONDS = 2.0
-#: what legacy writes over a row's health when the robot was silent for 5 minutes; no robot can say it (LEGACY.md)
-LEGACYS_OWN_HEALTH = "offline"
 #: the field of a difference that is a whole row (or deployment) which one side lacks
 WHOLE = "row"
 
@@ -73,24 +73,25 @@ def seconds_apart(one: Any, other: Any) -> float | None:
         return None
 
 
+def are_within_bound(one: Any, other: Any) -> bool:
+    """Whether two clock readings are as near as is allowed; what is no time has to be equal."""
+    apart = seconds_apart(one, other)
+    return one == other if apart is None else apart <= LAST_SEEN_BOUND_SECONDS
+
+
 def _fields_never_met(robot_id: str, rows: Sequence[Row], others: Sequence[Row]) -> Iterator[Difference]:
     for field in dict.fromkeys(name for row in (*rows, *others) for name in row):
         ours, theirs = ([(row.get(field), field in row) for row in side] for side in (rows, others))
         if field in CLOCK_FIELDS:
-            met = any(_within(one, other) for one, _ in ours for other, _ in theirs)
+            met = any(are_within_bound(one, other) for one, _ in ours for other, _ in theirs)
         else:
             met = not {_mark(*one) for one in ours}.isdisjoint(_mark(*other) for other in theirs)
-        if not met and not (field == "health" and ours[-1][0] == LEGACYS_OWN_HEALTH):
+        if not met and not (field == "health" and ours[-1][0] == OFFLINE_MARK):
             yield Difference(robot_id, field, ours[-1][0], theirs[-1][0])
 
 
 def _mark(value: Any, is_there: bool) -> str:
     return canonical(value) if is_there else "absent"
-
-
-def _within(one: Any, other: Any) -> bool:
-    apart = seconds_apart(one, other)
-    return one == other if apart is None else apart <= LAST_SEEN_BOUND_SECONDS
 
 
 def _presence(row: Row | None) -> str:

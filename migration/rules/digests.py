@@ -8,11 +8,15 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from migration.rules.comparing import Row, canonical, compared_fields
 
 BUCKETS = 256
 _SIZE = 16
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,7 @@ def digests_of(rows: Mapping[str, Row]) -> Digests:
     """Digest rows by id, whatever their order. Clock fields are left out: they are never equal, and have bounds."""
     sums: dict[int, int] = {}
     for robot_id, row in rows.items():
-        text = canonical([robot_id, compared_fields(row)])
-        digest = hashlib.blake2b(text.encode(), digest_size=_SIZE).digest()
+        digest = hashlib.blake2b(_text([robot_id, compared_fields(row)]), digest_size=_SIZE).digest()
         bucket = bucket_of(robot_id)
         # A sum and not an exclusive or: two equal rows would cancel out.
         sums[bucket] = (sums.get(bucket, 0) + int.from_bytes(digest)) % (1 << 8 * _SIZE)
@@ -42,6 +45,14 @@ def digests_of(rows: Mapping[str, Row]) -> Digests:
     for bucket in sorted(leaves):
         root.update(bytes([bucket]) + leaves[bucket])
     return Digests(leaves, root.digest())
+
+
+def _text(value: Any) -> bytes:
+    """Canonical JSON, made in C; what that refuses (a lone surrogate, a number of more than 64 bits) by Python."""
+    try:
+        return _encode(value)
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        return canonical(value).encode()
 
 
 def unequal(one: Digests, other: Digests) -> list[int]:

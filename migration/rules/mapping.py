@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
-from heartbeat.rules.rows import CHECK_FIELDS, STATUS_FIELDS
+from heartbeat.rules.rows import CHECK_FIELDS, OFFLINE_MARK, STATUS_FIELDS
 
-#: legacy's own verdict, written over what the robot said of its health
-OFFLINE_MARK = "offline"
 #: legacy's clock may run a little ahead of ours
 TOLERATED_FUTURE = timedelta(seconds=5)
 #: the older contract's words in those that robots use

@@ -9,7 +9,6 @@ from typing import Any
 from django.db import connection, transaction
 
 from heartbeat.ingest.beat import LegacyBeat, who_is
-from heartbeat.rules.relaying import is_echo
 from heartbeat.taking_over import HeldRow, Told, held_rows, take_over
 from migration.models import SyncedRow
 from migration.rules.mapping import SourceRow
@@ -53,7 +52,7 @@ def apply(candidates: Sequence[Candidate], plan: RoutePlan, *, read_at: datetime
             one.row,
             _as_held(held.get(key)),
             owner=plan.owner_of(one.row.robot_id).side,
-            is_echo=any(is_echo(one.listed, *words) for words in told.get(key, ())),
+            is_echo=any(words.are_echoed_by(one.listed) for words in told.get(key, ())),
             read_at=read_at,
             mirrored=plan.shadow,
         )

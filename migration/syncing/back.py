@@ -32,6 +32,8 @@ SLICE_SECONDS = 0.4
 #: robots may say themselves that they speak less often than the fleet does
 LONGEST_INTERVAL_SECONDS = 3_600.0
 NAMED = 1_000
+#: of more rows the whole list costs legacy less
+MOST_READ_ALONE = 20
 
 
 class _Row(msgspec.Struct):
@@ -56,6 +58,8 @@ class Back:
 
     def __init__(self) -> None:
         self._read: dict[bytes, tuple[bytes, datetime]] = {}
+        #: legacy's own stamps as they were read, also of what we told it
+        self._stamps: dict[bytes, datetime] = {}
         self._keys: set[bytes] = set()
         self._told = {
             bytes(row.key): (row.at, row.sent_at, row.acknowledged_at) for row in Replayed.objects.defer("body")
@@ -101,6 +105,7 @@ class Back:
         times: dict[bytes, datetime] = {}
         for key, at in read.values():
             times[key] = max(at, times.get(key, at))
+        self._stamps = dict(times)
         for key, (told_at, sent_at, acknowledged_at) in list(self._told.items()):
             at = times.get(key)
             if at is None or not sent_at - CLOCK_SLACK <= at <= acknowledged_at + CLOCK_SLACK:
@@ -137,12 +142,10 @@ class Back:
         found: Owed,
     ) -> None:
         rows = held_rows(list(batch))
-        told = []
-        for key, row in rows.items():
-            # Legacy may have heard a robot of its own meanwhile: ours would take that row backwards.
-            if plan.owner_of(row.robot_id).side is Side.LEGACY and _is_newer(source, row, legacy.get(key)):
-                continue
-            told.append(row)
+        # Legacy may have heard a robot of its own meanwhile: ours would take that row backwards.
+        doubted = [row for row in rows.values() if plan.owner_of(row.robot_id).side is Side.LEGACY]
+        newer = self._newer(doubted, source)
+        told = [row for key, row in rows.items() if key not in newer]
         items = [_item(row) for row in told if row.status_at is not None]
         said = asyncio.run(_tell(source.url, items, calls_per_second)) if items else {}
         source.calls += len(said)
@@ -155,6 +158,15 @@ class Back:
                 done.append(row)
         self._remember(done, {item.key: item for item in items}, legacy)
         log.info("sync.replayed", rows=found.replayed, refused=found.not_replayed)
+
+    def _newer(self, rows: list[HeldRow], source: LegacySource) -> set[bytes]:
+        """Which of these rows legacy has heard since it was read: a few are read alone, many with all others."""
+        known = {row.key: self._stamps.get(row.key, row.at) for row in rows}
+        if len(rows) <= MOST_READ_ALONE:
+            return {row.key for row in rows if _is_newer(source, row, known[row.key])}
+        now = datetime.now(UTC)
+        read = (self._read.get(digest) or _time_of(text, now) for digest, text in source.rows().rows.items())
+        return {key for key, at in filter(None, read) if key in known and at > known[key]}
 
     def _remember(self, rows: list[HeldRow], items: Mapping[bytes, Item], legacy: Mapping[bytes, datetime]) -> None:
         now = datetime.now(UTC)
@@ -225,10 +237,10 @@ def _item(row: HeldRow) -> Item:
     return Item(row.at, row.at, row.key, None, body)
 
 
-def _is_newer(source: LegacySource, row: HeldRow, known: datetime | None) -> bool:
+def _is_newer(source: LegacySource, row: HeldRow, known: datetime) -> bool:
     try:
         said = source.last_seen(str(row.row.get("robot_id") or row.robot_id))
-        return said is not None and moment(said, datetime.now(UTC)) > (known or row.at)
+        return said is not None and moment(said, datetime.now(UTC)) > known
     except Unmappable:
         return False
 

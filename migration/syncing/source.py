@@ -69,8 +69,9 @@ class LegacySource:
             body = self._read("/api/robots" if self._contract == CURRENT else "/robots")
         if body is None:
             raise NotLegacy(f"{self.url} has neither /api/robots nor /robots")
+        seconds = time.monotonic() - began  # legacy's time, not what is done with it here
         found = {blake2b(memoryview(row), digest_size=16).digest(): row for row in _rows.decode(body)}
-        return Reading(began_at, time.monotonic() - began, self._contract, found)
+        return Reading(began_at, seconds, self._contract, found)
 
     def fleet(self) -> list[Any] | None:
         """The list by address; None where this legacy has none."""

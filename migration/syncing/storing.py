@@ -14,6 +14,7 @@ from django.db import connection
 from heartbeat.ingest.arrays import array_literal, keys_literal
 from heartbeat.rules.json_text import json_text
 from heartbeat.taking_over import HeldRow, Told
+from migration.rules.echoing import Words
 
 _REMEMBER = """
 INSERT INTO migration_syncedrow (key, robot_key, robot_id, at, said, asked, address, digest, taken_over_at)
@@ -40,16 +41,13 @@ INSERT INTO migration_historygap (of, key, robot_id, began_at, ended_at, fills)
 SELECT 'new', key, robot_id, before, at, 1 FROM given WHERE key NOT IN (SELECT key FROM growing)
 """
 _TOLD = """
-SELECT coalesce(json_agg(json_build_array(encode(key, 'hex'), body, sent_at, acknowledged_at))::text, '[]') FROM (
-    SELECT key, body, sent_at, acknowledged_at FROM heartbeat_relayed WHERE key = ANY(%s::bytea[])
+SELECT coalesce(json_agg(json_build_array(encode(key, 'hex'), body, at, sent_at, acknowledged_at))::text, '[]') FROM (
+    SELECT key, body, at, sent_at, acknowledged_at FROM heartbeat_relayed WHERE key = ANY(%s::bytea[])
     UNION ALL
-    SELECT key, body, sent_at, acknowledged_at FROM migration_replayed WHERE key = ANY(%s::bytea[])
+    SELECT key, body, at, sent_at, acknowledged_at FROM migration_replayed WHERE key = ANY(%s::bytea[])
 ) AS told
 """
-_told = msgspec.json.Decoder(list[tuple[str, Any, datetime, datetime]])
-
-#: what legacy was told of a row: the body, and between which moments
-Words = tuple[Any, datetime, datetime]
+_told = msgspec.json.Decoder(list[tuple[str, Any, datetime, datetime, datetime]])
 
 
 def remember(stored: Sequence[tuple[Told, bytes]], now: datetime) -> None:
@@ -94,7 +92,7 @@ def told_to_legacy(keys: Iterable[bytes]) -> dict[bytes, list[Words]]:
         found = _told.decode(cursor.fetchone()[0])
     words: dict[bytes, list[Words]] = {}
     for key, *said in found:
-        words.setdefault(bytes.fromhex(key), []).append((said[0], said[1], said[2]))
+        words.setdefault(bytes.fromhex(key), []).append(Words(*said))
     return words
 
 

@@ -16,6 +16,7 @@ from migration.rules.consistency import by_cohort
 from migration.rules.digests import bucket_of, digests_of, unequal
 from migration.rules.pairing import can_be_read_alone
 from migration.validation import keeping
+from migration.validation.echoes import apart_in_time, in_their_time, put_in_their_time
 from migration.validation.reading import BothSystems, Progress, Rows, Unreadable
 from migration.validation.robots import disagreeing
 
@@ -102,7 +103,7 @@ class _Check:
     def all(self, at: datetime) -> None:
         """Rows, then deployments and the robots' own state: read, doubt, re-read after the lag, conclude."""
         self._progress("reading both systems", 0, 1)
-        rows, deployments = self._systems.rows(), self._systems.deployments()
+        rows, deployments = self._rows(), self._systems.deployments()
         self._found.members = sorted({*rows.legacy, *rows.new})
         self._found.rows = len(self._found.members)
         self._found.deployments = len({*deployments.legacy, *deployments.new})
@@ -122,6 +123,11 @@ class _Check:
         self._conclude(Subject.ROW, rest, now, looked_at)
         for subject, found in others.items():
             self._conclude(subject, found, now, None)
+
+    def _rows(self) -> Rows:
+        rows = self._systems.rows()
+        put_in_their_time(rows)
+        return rows
 
     def _doubt_rows(self, rows: Rows, at: datetime) -> set[str] | None:
         """Compare digests, then the rows of unequal buckets. Returns the keys that were looked at; None: all."""
@@ -161,8 +167,8 @@ class _Check:
         """Rows that are equal but for their clock fields, which no digest holds."""
         return [
             different
-            for robot_id in rows.legacy.keys() & rows.new.keys() - self._readings.keys()
-            if rows.legacy[robot_id].get("last_seen") != rows.new[robot_id].get("last_seen")
+            for robot_id in apart_in_time(rows)
+            if robot_id not in self._readings
             for different in self._compare(robot_id, rows)
             if different.field == "last_seen"
         ]
@@ -193,10 +199,10 @@ class _Check:
                 return False
             _wait(time.monotonic() + PAUSE_SECONDS)
             alone = len(left) <= MOST_READ_ALONE and all(map(can_be_read_alone, left))
-            everything = None if alone else self._systems.rows()
+            everything = None if alone else self._rows()
             for robot_id in left:
                 if everything is None:
-                    reading = self._systems.row(robot_id)
+                    reading = in_their_time(robot_id, self._systems.row(robot_id))
                 else:
                     reading = everything.legacy.get(robot_id), everything.new.get(robot_id)
                 self._readings[robot_id].append(reading)

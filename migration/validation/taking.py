@@ -15,9 +15,9 @@ from heartbeat.ingest.beat import LegacyBeat, check_beat, health_text, status_be
 from heartbeat.ingest.marks import SHADOW, Marks
 from heartbeat.ingest.writer import Writer
 from heartbeat.rules.liveness import offline_after_seconds
-from heartbeat.rules.rows import CHECK_FIELDS, STATUS_FIELDS
+from heartbeat.rules.rows import CHECK_FIELDS, OFFLINE_MARK, STATUS_FIELDS
 from migration.errors import Refused
-from migration.rules.comparing import LAST_SEEN_BOUND_SECONDS, LEGACYS_OWN_HEALTH, Row
+from migration.rules.comparing import LAST_SEEN_BOUND_SECONDS, Row
 
 TIMEOUT_SECONDS = 5.0
 
@@ -81,7 +81,7 @@ def new_takes_deployment(legacy: Row) -> None:
 
 def _status_beat(robot_id: str, legacy: Mapping[str, Any], at: datetime) -> LegacyBeat:
     health = legacy.get("health")
-    if health == LEGACYS_OWN_HEALTH:
+    if health == OFFLINE_MARK:
         health = None  # legacy overwrote what the robot said; nobody knows it any more
     if health is not None and not isinstance(health, dict):
         raise Refused("its health is nothing that a robot could have sent")

@@ -1,12 +1,12 @@
 """Checking two running systems."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from heartbeat.models import LegacyRow, Spelling
 from migration import evidence
-from migration.models import Comparison, Discrepancy, IntegrityCheck
+from migration.models import Comparison, Discrepancy, IntegrityCheck, Replayed
 from migration.rules import gates
 from migration.rules.sequential import Verdict
 from migration.validation import integrity
@@ -82,7 +82,8 @@ def test_a_robot_that_disagrees_with_its_own_row_is_found(two_systems: TwoSystem
 
 
 def test_a_discrepancy_is_pending_then_confirmed_then_settled_when_it_is_equal_again(two_systems: TwoSystems):
-    two_systems.hold([row("r", status="failed")], [row("r")])
+    listed = row("r")
+    two_systems.hold([listed | {"status": "failed"}], [listed])
     states = []
 
     def look(what: str, done: int, of: int) -> None:
@@ -97,12 +98,12 @@ def test_a_discrepancy_is_pending_then_confirmed_then_settled_when_it_is_equal_a
     assert (discrepancy.legacy, discrepancy.new) == ("failed", "idle")
     since = discrepancy.since
 
-    put(two_systems.new, [row("r", status="success")])
+    put(two_systems.new, [listed | {"status": "success"}])
     integrity.check(**two_systems.urls)
     discrepancy.refresh_from_db()
     assert (discrepancy.new, discrepancy.since, discrepancy.state) == ("success", since, State.CONFIRMED)
 
-    put(two_systems.new, [row("r", status="failed")])
+    put(two_systems.new, [listed | {"status": "failed"}])
     assert integrity.check(**two_systems.urls).is_whole
     discrepancy.refresh_from_db()
     assert discrepancy.state == State.SETTLED
@@ -119,6 +120,20 @@ def test_what_was_on_its_way_is_forgotten(two_systems: TwoSystems):
 
     assert found.is_whole
     assert not Discrepancy.objects.exists()
+
+
+def test_a_row_that_new_told_legacy_is_compared_by_the_time_of_what_was_told(two_systems: TwoSystems):
+    spoke_at, told_at = datetime.now(UTC) - timedelta(seconds=60), datetime.now(UTC)
+    listed = row("told", seconds_ago=0)
+    body = {name: value for name, value in listed.items() if name != "last_seen"}
+    said = {"key": b"told", "robot_id": "told", "body": body, "at": spoke_at}
+    Replayed.objects.create(**said, sent_at=told_at, acknowledged_at=told_at)
+    spoken = {"last_seen": spoke_at.astimezone().replace(tzinfo=None).isoformat()}
+
+    two_systems.hold([listed, row("not told")], [listed | spoken, row("not told") | spoken])
+    told = {(one.robot_id, one.field) for one in integrity.check(**two_systems.urls).unexplained}
+
+    assert told == {("not told", "last_seen")}
 
 
 def test_accuracy_fails_by_name_and_an_explained_difference_fails_nobody_until_it_changes(two_systems: TwoSystems):

@@ -1,6 +1,7 @@
 """After data corruption: rows that were really deleted and altered come back, and nothing acknowledged is lost."""
 
 import asyncio
+import json
 import os
 import shutil
 import threading
@@ -22,8 +23,9 @@ from heartbeat.models import Heartbeat, LegacyRow, Robot, Spelling
 from migration import guarding, restoring, routing
 from migration.actors import Actor
 from migration.errors import MissingReason, Refused
-from migration.models import AuditEntry, Pulse, Restore
+from migration.models import AuditEntry, Pulse, Restore, SyncRun
 from migration.restoring import archive, checking
+from migration.restoring.archive import NoBase
 from migration.rules.phases import phase_of
 from migration.rules.plans import RoutePlan
 from tests.builders import phase_run
@@ -91,11 +93,12 @@ def latched(settings, tmp_path: Path) -> None:
 
 @pytest.fixture
 def legacy(settings, free_port: int):
-    """A legacy that answers with the rows that the new system has, so that a comparison has two sides."""
+    """A legacy that answers with the rows it yields, in place of `new` as well, so that a comparison has two sides."""
+    rows: list[dict[str, object]] = []
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b"[]"
+            body = json.dumps(rows if self.path == "/api/robots" else []).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -108,7 +111,7 @@ def legacy(settings, free_port: int):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     settings.LEGACY_URL = f"http://127.0.0.1:{free_port}"
     settings.OWN_DOOR_PORT = free_port
-    yield
+    yield rows
     server.shutdown()
     server.server_close()
 
@@ -135,8 +138,42 @@ def test_a_deleted_and_an_altered_robot_are_noticed_and_rebuilt_from_the_heartbe
         assert cursor.fetchone() == ("melted",)
     assert [entry.action for entry in AuditEntry.objects.order_by("sequence")] == [
         "restore_requested",
+        "sync.run",
         "restore_ended",
     ]
+
+
+def test_a_restore_takes_over_from_legacy_what_the_log_does_not_tell(latched, legacy):
+    heard(1, {"lekiwi-0": "idle"})
+    seen = (datetime.now() - timedelta(seconds=5)).isoformat()
+    said = {"robot_id": "lekiwi-9", "deployment_id": None, "version": "v1", "status": "success", "message": None}
+    legacy.append({**said, "health": None, "last_seen": seen})
+    begun_before = SyncRun.objects.create(asked_by="x", started_at=datetime.now(UTC), progress_at=datetime.now(UTC))
+    begun_before.advance(rows=1, cursor=b"lekiwi-9", done=1, taken_over=1, quarantined=0, at=begun_before.started_at)
+    begun_before.save()
+
+    restore = restoring.run(restoring.ask(actor=LEAD, reason="rows are wrong").pk)
+
+    assert (restore.state, restore.failure) == ("validated", "")
+    assert statuses() == {"lekiwi-0": "idle", "lekiwi-9": "success"}
+    begun_before.refresh_from_db()
+    assert begun_before.state == "done"
+
+
+def test_only_a_base_backup_that_was_tried_is_restored_from(settings, tmp_path):
+    settings.WAL_ARCHIVE_DIR, settings.BASE_BACKUP_DIR = str(tmp_path / "wal"), tmp_path / "bases"
+    until = datetime.now(UTC)
+    tried = archive.Base("tried", (until - timedelta(hours=2)).isoformat(), 1.0, {})
+    gone = archive.Base("gone", (until - timedelta(hours=1)).isoformat(), 1.0, {})
+    for name in ("tried", "never-tried"):
+        (tmp_path / "bases" / name).mkdir(parents=True)
+    for base in (tried, gone):
+        archive.call_verified(base)
+
+    assert archive.bases() == [tried]
+    assert archive.base_for(until) == tried
+    with pytest.raises(NoBase):
+        archive.base_for(tried.at)
 
 
 @pytest.fixture
@@ -207,7 +244,8 @@ def test_a_restore_that_cannot_be_compared_with_legacy_is_no_success(latched, se
     restore = restoring.run(restoring.ask(actor=LEAD, reason="rows are wrong").pk)
 
     assert restore.state == "failed"
-    assert restore.failure
+    assert "legacy could not be synced" in restore.failure
+    assert "legacy could not be compared" in restore.failure
     assert restoring.ask(actor=LEAD, reason="again").state == "requested"
 
 

@@ -7,7 +7,9 @@ import pytest
 from heartbeat.models import Robot
 from heartbeat.rules.identity import row_key_of
 from heartbeat.taking_over import Told, held_rows, take_over
+from migration import routing
 from migration.models import AuditEntry, HistoryGap, Replayed, SyncState
+from migration.syncing.back import MOST_READ_ALONE
 from migration.syncing.lag import lags
 from migration.syncing.way_back import way_back
 from tests.migration.syncing.conftest import row, settle
@@ -47,6 +49,18 @@ def test_what_was_told_is_not_news_when_it_is_read_back(legacy, sync):
     assert Robot.objects.get().last_seen_at == at
     state = SyncState.objects.get()
     assert (state.replayed, state.taken_over, state.echoes) == (1, 0, 1)
+
+
+def test_legacys_offline_mark_on_what_it_was_told_is_no_news_either(legacy, sync):
+    at = heard_by_new(LEGACYS, status="success", health={"services": {}})
+    sync.look()
+    told = legacy.rows()[LEGACYS]
+
+    legacy.hold({LEGACYS: told | {"health": "offline"}})
+    sync.look()
+
+    assert Robot.objects.get().last_seen_at == at
+    assert SyncState.objects.get().taken_over == 0
 
 
 def test_a_silent_robot_is_not_made_to_look_alive_and_is_listed(legacy, sync, settings):
@@ -99,16 +113,32 @@ def test_an_update_check_that_legacy_missed_is_told_as_well(legacy, sync):
     assert (legacy.rows()[NEWS]["current_version"], legacy.rows()[NEWS]["group"]) == ("v1", "xle")
 
 
-def test_what_new_hears_after_a_replay_is_told_again(legacy, sync):
-    heard_by_new(NEWS, seconds_ago=8)
+@pytest.mark.parametrize("robot_id", [NEWS, LEGACYS], ids=["owned by new", "owned by legacy"])
+def test_what_new_hears_after_a_replay_is_told_again(legacy, sync, robot_id):
+    heard_by_new(robot_id, seconds_ago=8)
     sync.look()
-    heard_by_new(NEWS, seconds_ago=3, status="success")
+    heard_by_new(robot_id, seconds_ago=3, status="success")
 
     sync.look()
 
-    assert legacy.rows()[NEWS]["status"] == "success"
-    assert held_rows([row_key_of(NEWS)])[row_key_of(NEWS)].row["status"] == "success"
+    assert legacy.rows()[robot_id]["status"] == "success"
+    assert held_rows([row_key_of(robot_id)])[row_key_of(robot_id)].row["status"] == "success"
     assert Replayed.objects.get().body["status"] == "success"
+
+
+@pytest.mark.parametrize("others", [0, 2 * MOST_READ_ALONE], ids=["few", "many"])
+def test_what_legacy_heard_since_it_was_read_is_not_overwritten(legacy, sync, others):
+    for n in range(others):
+        heard_by_new(f"Lekiwi_{n:08X}")
+    heard_by_new("Lekiwi_0000FFFF", status="success")
+    reading = sync.source.rows()
+    legacy.beat("Lekiwi_0000FFFF", status="updating")
+
+    plan, now = routing.route_file().read().plan, datetime.now(UTC)
+    owed = sync.back.step(reading, sync.source, plan, calls_per_second=500, now=now, alive=lambda: None)
+
+    assert legacy.rows()["Lekiwi_0000FFFF"]["status"] == "updating"
+    assert owed.replayed == others
 
 
 def test_the_way_back_is_whole_only_while_sync_looks_and_legacy_answers(legacy, sync):
