@@ -36,6 +36,8 @@ _heard = msgspec.json.Decoder(list[tuple[str, datetime, float | None]])
 #: rows that a heartbeat moves at this moment are left for later: nobody here ever waits for ingest
 _LOCK_ROBOTS = "SELECT key FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) ORDER BY key FOR UPDATE SKIP LOCKED"
 _LOCK_ROWS = "SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s::bytea[]) ORDER BY key FOR UPDATE SKIP LOCKED"
+_KNOWN_ROBOTS = "SELECT key FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) AND last_seen_at IS NOT NULL"
+_KNOWN_ROWS = "SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s::bytea[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _held(query: str, parameters: list[Any]) -> dict[bytes, HeldRow]:
     return held
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def take_over(told: Sequence[Told]) -> list[Told]:
     """Move the robots' state to what was told where that is newer. Returns what was applied.
 
@@ -140,24 +142,28 @@ def take_over(told: Sequence[Told]) -> list[Told]:
     with connection.cursor():
         raw = psycopg.RawCursor(connection.connection)
     by_row = {one.who.row_key: one for one in told}
-    missing = by_row.keys() - _keys("SELECT key FROM heartbeat_legacyrow WHERE key = ANY(%s::bytea[])", by_row)
     robots = {one.who.robot_key for one in told}
-    known = _keys("SELECT key FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) AND last_seen_at IS NOT NULL", robots)
-    strangers = [one for key, one in by_row.items() if key in missing or one.who.robot_key not in known]
+    known, there = _found(_KNOWN_ROBOTS, robots, _KNOWN_ROWS, by_row)
+    strangers = [one for key, one in by_row.items() if key not in there or one.who.robot_key not in known]
     if strangers:
         raw.execute(MEET, _met(strangers))
-    robots_mine, rows_mine = _keys(_LOCK_ROBOTS, robots), _keys(_LOCK_ROWS, by_row)
+    robots_mine, rows_mine = _found(_LOCK_ROBOTS, robots, _LOCK_ROWS, by_row)
     mine = [one for one in told if one.who.robot_key in robots_mine and one.who.row_key in rows_mine]
     if beats := [beat for one in mine for beat in one.beats()]:
         raw.execute(LEGACY.apply, applied_columns(beats))
     return mine
 
 
-def _keys(query: str, keys: Collection[bytes]) -> set[bytes]:
+def _found(
+    robots: str, robot_keys: Collection[bytes], rows: str, row_keys: Collection[bytes]
+) -> tuple[set[bytes], set[bytes]]:
+    """The keys that two queries find, in one question and as one text each."""
+    robots, rows = (f"(SELECT string_agg(encode(key, 'hex'), ' ') FROM ({query}) AS found)" for query in (robots, rows))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT string_agg(encode(key, 'hex'), ' ') FROM ({query}) AS found", [keys_literal(keys)])
-        found = cursor.fetchone()[0]
-    return set(map(bytes.fromhex, found.split(" "))) if found else set()
+        cursor.execute(f"SELECT {robots}, {rows}", [keys_literal(robot_keys), keys_literal(row_keys)])
+        texts = cursor.fetchone()
+    of_robots, of_rows = (set(map(bytes.fromhex, text.split(" "))) if text else set[bytes]() for text in texts)
+    return of_robots, of_rows
 
 
 def _met(told: Sequence[Told]) -> list[str]:

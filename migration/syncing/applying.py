@@ -14,7 +14,7 @@ from migration.models import SyncedRow
 from migration.rules.mapping import SourceRow
 from migration.rules.plans import RoutePlan
 from migration.rules.syncing import Held, Verdict, judge
-from migration.syncing.storing import addresses_of, note_gaps, remember, told_to_legacy
+from migration.syncing.storing import addresses_of, keep, told_to_legacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def apply(candidates: Sequence[Candidate], plan: RoutePlan, *, read_at: datetime
     applied = Applied()
     keys = [row_key(one) for one in candidates]
     held, told = held_rows(keys), told_to_legacy(keys)
-    takes: list[Candidate] = []
+    takes: dict[bytes, Candidate] = {}
     for one, key in zip(candidates, keys, strict=True):
         verdict = judge(
             one.row,
@@ -57,14 +57,16 @@ def apply(candidates: Sequence[Candidate], plan: RoutePlan, *, read_at: datetime
             mirrored=plan.shadow,
         )
         if verdict is Verdict.TAKE:
-            takes.append(one)
+            if key in takes:  # two rows of one id: the newer one is taken over, the other is looked at again
+                applied.wait(min(one, takes[key], key=_at).row.at)
+            takes[key] = max(one, takes.get(key, one), key=_at)
             continue
         applied.counts[verdict] += 1
         if verdict is Verdict.ON_ITS_WAY:
             applied.wait(one.row.at)
         else:
             applied.done.append(one.digest)
-    _take(takes, held, applied, now)
+    _take(list(takes.values()), held, applied, now)
     return applied
 
 
@@ -101,14 +103,17 @@ def _take(takes: Sequence[Candidate], held: Mapping[bytes, HeldRow], applied: Ap
     with transaction.atomic():
         mine = {one.who.row_key for one in take_over(told)}
         stored = [(words, one.digest) for one, words in zip(takes, told, strict=True) if words.who.row_key in mine]
-        remember(stored, now)
-        note_gaps([words for words, _ in stored], held)
+        keep(stored, held, now)
     for one, words in zip(takes, told, strict=True):
         if words.who.row_key in mine:
             applied.counts[Verdict.TAKE] += 1
             applied.done.append(one.digest)
         else:
             applied.wait(one.row.at)
+
+
+def _at(candidate: Candidate) -> datetime:
+    return candidate.row.at
 
 
 def _as_held(held: HeldRow | None) -> Held | None:

@@ -16,19 +16,19 @@ from heartbeat.rules.json_text import json_text
 from heartbeat.taking_over import HeldRow, Told
 from migration.rules.echoing import Words
 
-_REMEMBER = """
-INSERT INTO migration_syncedrow (key, robot_key, robot_id, at, said, asked, address, digest, taken_over_at)
-SELECT *, %s::timestamptz FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::timestamptz[], %s::json[], %s::json[],
-    %s::text[], %s::bytea[]) AS given
-ON CONFLICT (key) DO UPDATE SET robot_id = excluded.robot_id, at = excluded.at, said = excluded.said,
-    asked = excluded.asked, address = excluded.address, digest = excluded.digest,
-    taken_over_at = excluded.taken_over_at
-"""
-#: one gap grows for as long as only sync tells of the row: `before` is the latest call that `new` knew
-_NOTE_GAPS = """
+#: the newest per row for a rebuild, and the gap in `new`'s history: one grows for as long as only sync tells of the
+#: row; `before` is the latest call that `new` knew
+_KEEP = """
 WITH given AS MATERIALIZED (
-    SELECT * FROM unnest(%s::bytea[], %s::text[], %s::timestamptz[], %s::timestamptz[])
-        AS given(key, robot_id, before, at)
+    SELECT * FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::json[],
+        %s::json[], %s::text[], %s::bytea[])
+        AS given(key, robot_key, robot_id, before, at, said, asked, address, digest)
+), remembered AS (
+    INSERT INTO migration_syncedrow (key, robot_key, robot_id, at, said, asked, address, digest, taken_over_at)
+    SELECT key, robot_key, robot_id, at, said, asked, address, digest, %s FROM given
+    ON CONFLICT (key) DO UPDATE SET robot_id = excluded.robot_id, at = excluded.at, said = excluded.said,
+        asked = excluded.asked, address = excluded.address, digest = excluded.digest,
+        taken_over_at = excluded.taken_over_at
 ), growing AS MATERIALIZED (
     SELECT latest.id, given.key, given.at FROM given CROSS JOIN LATERAL (
         SELECT id, ended_at FROM migration_historygap g
@@ -50,15 +50,19 @@ SELECT coalesce(json_agg(json_build_array(encode(key, 'hex'), body, at, sent_at,
 _told = msgspec.json.Decoder(list[tuple[str, Any, datetime, datetime, datetime]])
 
 
-def remember(stored: Sequence[tuple[Told, bytes]], now: datetime) -> None:
-    """Keep what was taken over, with the digest of the row as legacy listed it, for a rebuild of the state."""
+def keep(stored: Sequence[tuple[Told, bytes]], held: Mapping[bytes, HeldRow], now: datetime) -> None:
+    """Keep what was taken over, each with the digest of the row as legacy listed it, and the gaps that it fills.
+
+    `held` is what `new` had before.
+    """
     if not stored:
         return
     told = [one for one, _ in stored]
     columns = [
         keys_literal(one.who.row_key for one in told),
         keys_literal(one.who.robot_key for one in told),
-        array_literal([_shown(one) for one in told]),
+        array_literal([one.robot_id.replace("\x00", "\u2400") for one in told]),
+        array_literal([held[one.who.row_key].at if one.who.row_key in held else None for one in told]),
         array_literal([one.at for one in told]),
         array_literal([_text(one.said) for one in told]),
         array_literal([_text(one.asked) for one in told]),
@@ -66,22 +70,7 @@ def remember(stored: Sequence[tuple[Told, bytes]], now: datetime) -> None:
         keys_literal(digest for _, digest in stored),
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_REMEMBER, [now, *columns])
-
-
-def note_gaps(told: Sequence[Told], held: Mapping[bytes, HeldRow]) -> None:
-    """Calls that legacy heard and `new` did not: one gap grows for as long as only sync tells of the row."""
-    if not told:
-        return
-    before = [held[one.who.row_key].at if one.who.row_key in held else None for one in told]
-    columns = [
-        keys_literal(one.who.row_key for one in told),
-        array_literal([_shown(one) for one in told]),
-        array_literal(before),
-        array_literal([one.at for one in told]),
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTE_GAPS, columns)
+        cursor.execute(_KEEP, [*columns, now])
 
 
 def told_to_legacy(keys: Iterable[bytes]) -> dict[bytes, list[Words]]:
@@ -102,10 +91,6 @@ def addresses_of(robots: Iterable[bytes]) -> dict[bytes, str]:
         query = "SELECT key, address FROM heartbeat_robot WHERE key = ANY(%s::bytea[]) AND address <> ''"
         cursor.execute(query, [keys_literal(robots)])
         return {bytes(key): address for key, address in cursor.fetchall()}
-
-
-def _shown(told: Told) -> str:
-    return told.robot_id.replace("\x00", "\u2400")
 
 
 def _text(document: Mapping[str, Any] | None) -> str | None:

@@ -37,6 +37,15 @@ def test_a_robot_that_new_never_heard_is_taken_over_with_every_field(legacy, syn
     assert HistoryGap.objects.get().robot_id == LEGACYS
 
 
+def test_of_two_rows_of_one_id_the_newer_one_is_taken_over(legacy, sync):
+    older, newer = (row(LEGACYS, seconds_ago=ago, status=status) for ago, status in ((30, "failed"), (10, "success")))
+    legacy.hold({"one": newer, "another": older})
+
+    sync.look()
+
+    assert Robot.objects.get().status == SyncedRow.objects.get().said["status"] == "success"
+
+
 def test_an_update_check_after_a_heartbeat_comes_along(legacy, sync):
     listed = row(LEGACYS, current_version="v1.1.0", group="xle")
     legacy.hold({LEGACYS: listed})
@@ -77,7 +86,8 @@ def test_what_is_older_than_what_new_heard_never_wins(legacy, sync):
 
 
 def test_a_copy_that_may_still_come_is_waited_for_and_counts_as_lag(legacy, sync):
-    legacy.hold({LEGACYS: row(LEGACYS, seconds_ago=0.0)})
+    # by a clock that runs ahead, so that it is news for as long as this test takes
+    legacy.hold({LEGACYS: row(LEGACYS, seconds_ago=-4.0)})
 
     runs.work(runs.request(_actor()).pk)  # the first full sync is over before
     sync.look()
