@@ -68,7 +68,7 @@ def main() -> int:
             validate(measured)
         except TimeoutError as error:
             measured.failures.append(str(error))
-    report(measured, asked.json)
+        report(measured, asked.json)
     return 1 if measured.rows_lost or measured.different or measured.not_seen or measured.failures else 0
 
 

@@ -1,12 +1,13 @@
 """Keeping what differs: pending at the first reading, confirmed after the lag, ended when it is equal again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 from django.db import connection, transaction
 
+from heartbeat.ingest.arrays import array_literal
 from heartbeat.rules.identity import displayable
 from migration.models import Discrepancy
 from migration.rules.comparing import Difference
@@ -18,7 +19,25 @@ Subject = Discrepancy.Subject
 Place = tuple[str, str, str]
 #: any constant: two checks must not open the same discrepancy twice
 _KEEP_LOCK = 0x6C656B6A
-_BATCH = 1_000
+#: columns by where a discrepancy is, and by what was read and made of it
+_PLACE = {"subject": "text", "key": "text", "robot_id": "text", "field": "text", "since": "timestamptz"}
+_READ = {
+    **{"legacy": "text", "new": "text", "state": "text", "read_at": "timestamptz", "confirmed_at": "timestamptz"},
+    **{"ended_at": "timestamptz", "explanation": "text", "explained_by": "text"},
+}
+
+
+def _given(columns: Mapping[str, str]) -> str:
+    return f"unnest({', '.join(f'%s::{kind}[]' for kind in columns.values())}) AS given({', '.join(columns)})"
+
+
+_ENTER = f"""
+INSERT INTO migration_discrepancy ({", ".join([*_PLACE, *_READ])}) SELECT * FROM {_given(_PLACE | _READ)}
+"""
+_CHANGE = f"""
+UPDATE migration_discrepancy d SET {", ".join(f"{name} = given.{name}" for name in _READ)}
+FROM {_given({"id": "bigint"} | _READ)} WHERE d.id = given.id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +64,7 @@ def suspect(subject: str, found: Iterable[Difference], at: datetime) -> int:
         place = place_of(subject, difference)
         if place not in known:
             fresh.append(_discrepancy(place, difference, at))
-    Discrepancy.objects.bulk_create(fresh, batch_size=_BATCH)
+    _enter(fresh)
     return len(fresh)
 
 
@@ -76,12 +95,8 @@ def conclude(
     settled = [one for one in gone if one.state != Discrepancy.State.PENDING]
     for discrepancy in settled:
         discrepancy.end(at, fixed=False)
-    Discrepancy.objects.bulk_create(fresh, batch_size=_BATCH)
-    Discrepancy.objects.bulk_update(
-        [*changed, *settled],
-        ["legacy", "new", "state", "read_at", "confirmed_at", "ended_at", "explanation", "explained_by"],
-        batch_size=_BATCH,
-    )
+    _enter(fresh)
+    _change([*changed, *settled])
     Discrepancy.objects.filter(pk__in=[one.pk for one in passed]).delete()
     if fresh or settled:
         log.info("discrepancies.kept", subject=subject, confirmed=len(unexplained), settled=len(settled))
@@ -100,6 +115,24 @@ def _discrepancy(place: Place, difference: Difference, at: datetime) -> Discrepa
         since=at,
         read_at=at,
     )
+
+
+def _enter(fresh: Sequence[Discrepancy]) -> None:
+    """Store new ones by one statement: after a restart of legacy's every row is one. They get no `pk` here."""
+    _write(_ENTER, fresh, [*_PLACE, *_READ])
+
+
+def _change(known: Sequence[Discrepancy]) -> None:
+    _write(_CHANGE, known, ["id", *_READ])
+
+
+def _write(statement: str, rows: Sequence[Discrepancy], names: Sequence[str]) -> None:
+    if not rows:
+        return
+    fields = [Discrepancy._meta.get_field(name) for name in names]
+    columns = [array_literal([field.get_prep_value(getattr(row, field.attname)) for row in rows]) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, columns)
 
 
 def _open(subject: str) -> dict[Place, Discrepancy]:
