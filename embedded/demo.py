@@ -71,7 +71,8 @@ class Demo:
         """Start everything in order and return how; `StartError` names what did not start and why."""
         database_url, redis_url = await self._services()
         scale = AUTOPILOT_TIME_SCALE if self.options.autopilot else DEMO_TIME_SCALE
-        env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale)
+        more = plan.beside_the_autopilot() if self.options.autopilot else {}
+        env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale, more=more)
         programs = Programs(self.layout, env)
         write_environment(self.layout.environment_file, {name: env[name] for name in sorted(plan.COMMANDS_NEED)})
         told = {name: env[name] for name in sorted(env) if name in _TOLD or name in plan.PORTS}
@@ -184,6 +185,7 @@ async def _fly(demo: Demo, programs: Programs) -> int:
     command = ["-m", "simulator.autopilot", "--control", str(demo.layout.control_socket)]
     command += ["--ledger", str(demo.layout.ledger), "--v2-share", str(demo.options.v2_share)]
     command += ["--report", str(demo.options.report)] if demo.options.report else []
+    command += ["--mild-latency"] if demo.options.mild_latency else []
     pilot = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,

@@ -24,6 +24,8 @@ class Options:
     report: Path | None
     #: share of the robots that speak v2, 0 to 1
     v2_share: float = 0.2
+    #: the autopilot has latency judged mildly, on a machine that carries other work as well
+    mild_latency: bool = False
 
 
 class _OneSentence(argparse.ArgumentParser):
@@ -42,7 +44,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument("--no-fleet", action="store_true", help="no robots")
     parser.add_argument("--autopilot", action="store_true", help="run the whole migration, then stop")
     parser.add_argument("--report", type=Path, metavar="FILE", help="with --autopilot: what happened, as JSON")
+    parser.add_argument(
+        "--mild-latency", action="store_true", help="with --autopilot: judge latency mildly, on a busy machine"
+    )
     given = parser.parse_args(arguments)
+    if given.mild_latency and not given.autopilot:
+        parser.error("--mild-latency needs --autopilot")
     if given.report and not given.autopilot:
         parser.error("--report needs --autopilot")
     if given.report and not given.report.absolute().parent.is_dir():
@@ -60,6 +67,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         autopilot=given.autopilot,
         report=given.report.absolute() if given.report else None,
         v2_share=given.v2_share,
+        mild_latency=given.mild_latency,
     )
 
 

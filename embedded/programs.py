@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shlex
 import subprocess
 import sys
@@ -149,8 +150,19 @@ class Layout:
         return f"http://{LOOPBACK}:{self.ports[variable]}"
 
 
-def environment(layout: Layout, secret_key: str, database_url: str, redis_url: str, time_scale: str) -> dict[str, str]:
-    """Return the environment of every process; what the caller's environment says wins over the demo's defaults."""
+def environment(
+    layout: Layout,
+    secret_key: str,
+    database_url: str,
+    redis_url: str,
+    time_scale: str,
+    *,
+    more: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return the environment of every process; what the caller's environment says wins over the demo's defaults.
+
+    `more` wins over both.
+    """
     restart = [sys.executable, "-m", "embedded.control", "--socket", str(layout.control_socket), "restart", "legacy"]
     scratch = [sys.executable, "-m", "simulator.legacy", "--port", "0", "--deployments"]
     scratch += [str(layout.state / "scratch" / "deployments.json"), "--packages", str(layout.state / "scratch")]
@@ -187,7 +199,17 @@ def environment(layout: Layout, secret_key: str, database_url: str, redis_url: s
         "WAL_ARCHIVE_DIR": str(layout.wal_archive) if database_url.endswith(str(layout.runtime / "pg")) else "",
         **{variable: str(port) for variable, port in layout.ports.items()},
     }
-    return {**defaults, **os.environ, **ours}
+    return {**defaults, **os.environ, **ours, **(more or {})}
+
+
+def beside_the_autopilot() -> dict[str, str]:
+    """Where the autopilot itself takes messages, as a chat would, and the secret of its Alertmanager."""
+    chat = f"http://{LOOPBACK}:{free_ports(1)[0]}"
+    return {
+        "NOTIFY_STATUS_WEBHOOK": f"{chat}/status",
+        "NOTIFY_ALERTS_WEBHOOK": f"{chat}/alerts",
+        "ALERTMANAGER_TOKEN": secrets.token_urlsafe(24),
+    }
 
 
 def live_arguments(port: str, application: str = "config.live:application") -> list[str]:

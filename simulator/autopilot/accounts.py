@@ -44,7 +44,7 @@ class Accounts:
 
 
 def settle(
-    ledger: Path, database_url: str, *, mirrored: list[tuple[float, float]], outage: tuple[float, float] | None
+    ledger: Path, database_url: str, *, mirrored: list[tuple[float, float]], outages: list[tuple[float, float]]
 ) -> Accounts:
     """Count everything. `mirrored` are the spans (Unix time) in which copies went to new."""
     counted = read_ledger(ledger)
@@ -57,7 +57,7 @@ def settle(
             missing += 1
         elif any(start <= one.wall < end for start, end in mirrored):
             not_heard += 1
-            in_outage += bool(outage and outage[0] - 1 <= one.wall <= outage[1] + 1)
+            in_outage += any(start - 1 <= one.wall <= end + 1 for start, end in outages)
     heartbeats = counted.heartbeats
     return Accounts(
         sent=heartbeats.sent,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -33,6 +33,8 @@ class Crew:
 
     site: str
     clients: dict[str, httpx.Client]
+    #: why a step was refused, each time one was
+    refusals: list[str] = field(default_factory=list)
 
     @classmethod
     def at(cls, site: str) -> "Crew":
@@ -44,6 +46,11 @@ class Crew:
         answer = self.lead.get("/api/v2/migration")
         answer.raise_for_status()
         return dict(answer.json())
+
+    def configure(self, slug: str, changes: dict[str, Any], reason: str) -> None:
+        """Change settings of a phase, as the lead."""
+        path = f"/api/v2/migration/phases/{slug}/settings"
+        self._checked(LEAD, self.lead.patch(path, json={"changes": changes, "reason": reason}))
 
     def vote(self, login: str, choice: str, comment: str) -> None:
         """Cast a vote as this person."""
@@ -64,6 +71,7 @@ class Crew:
             body = {"reason": "gates pass, votes are in"}
             answer = self.clients[login].post("/api/v2/migration/advance", json=body)
             if answer.status_code == 409:
+                self.refusals.append(str(answer.json()["detail"]))
                 return None
             answer.raise_for_status()
             found = answer.json()
@@ -84,6 +92,10 @@ class Crew:
     def rollbacks(self) -> list[dict[str, Any]]:
         """All rollbacks, oldest first."""
         return self._list("/api/v2/migration/rollbacks")
+
+    def restores(self) -> list[dict[str, Any]]:
+        """All restores, oldest first."""
+        return self._list("/api/v2/migration/restores")
 
     def rehearsals(self) -> list[dict[str, Any]]:
         """All rehearsals of the way back, oldest first."""
@@ -136,10 +148,26 @@ class Crew:
         """The migration lead."""
         return self.clients[LEAD]
 
+    def ask(self, login: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post as this person, and return what was answered."""
+        return dict(self._checked(login, self.clients[login].post(path, json=body)).json())
+
+    def read(self, path: str) -> Any:
+        """What the lead reads at this path."""
+        return self._checked(LEAD, self.lead.get(path)).json()
+
+    def as_nobody(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
+        """Post without a login: a machine with a secret of its own."""
+        self._checked("a machine", httpx.post(f"{self.site}{path}", json=body, headers=headers, timeout=10.0))
+
     def _post(self, login: str, path: str, body: dict[str, Any]) -> None:
-        answer = self.clients[login].post(path, json=body)
+        self._checked(login, self.clients[login].post(path, json=body))
+
+    def _checked(self, login: str, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
-            raise RuntimeError(f"{login} POST {path}: {answer.status_code} {answer.text}")
+            asked = f"{answer.request.method} {answer.request.url.path}"
+            raise RuntimeError(f"{login} {asked}: {answer.status_code} {answer.text}")
+        return answer
 
     def _list(self, path: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

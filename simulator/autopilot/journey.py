@@ -1,15 +1,13 @@
-"""From Preparation to Decommission, with one failure of `new` on the way."""
+"""From Preparation to Decommission, with chapters on the way (`simulator.autopilot.chapters`)."""
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.autopilot.chapters import BEFORE_LEAVING, ON_ENTERING, Chapter
 from simulator.autopilot.crew import LOGINS, Crew, TookTooLong
+from simulator.autopilot.flight import Flight, say
 
-#: the phase in which `new` is made to fail once
-FAILS_IN = "canary_10"
 LAST = "decommission"
 
 PHASE_SECONDS = 180.0
@@ -21,6 +19,7 @@ class Stay:
     """One stay in a phase, as the report tells it."""
 
     slug: str
+    run: int
     started_at: str
     asked_percent: int
     ended_at: str | None = None
@@ -29,41 +28,61 @@ class Stay:
 
 @dataclass(slots=True)
 class Journey:
-    """Drives the crew through the phases. `break_new` and `mend_new` make `new` fail and bring it back."""
+    """Drives the crew through the phases, and tells each chapter once."""
 
-    crew: Crew
-    break_new: Callable[[], None]
-    mend_new: Callable[[], None]
+    flight: Flight
     stays: list[Stay] = field(default_factory=list)
-    #: when `new` was made to fail and when it was mended, Unix time
-    outage: tuple[float, float] | None = None
-    _failed_once: bool = False
+    _told: set[Chapter] = field(default_factory=set)
+
+    @property
+    def crew(self) -> Crew:
+        """The people."""
+        return self.flight.crew
 
     def run(self) -> None:
         """Go all the way. Raises `TookTooLong` with what did not happen."""
-        self.crew.until("robots are heard by the door", self._robots_speak, seconds=60)
-        status = self.crew.status()
-        self._enter(status)
-        self.crew.sign_everything()
+        crew = self.crew
+        crew.until("robots are heard by the door", self._robots_speak, seconds=60)
+        status = self._arrive()
+        crew.sign_everything()
         say("  the checklist's seven signatures are given")
         while True:
-            if status["phase"]["slug"] == FAILS_IN and not self._failed_once:
-                self._failed_once = True
-                status = self._fail_once()
+            slug = status["phase"]["slug"]
+            if chapter := self._untold(ON_ENTERING.get(slug, ())):
+                chapter(self.flight)
+                status = self._arrive()
                 continue
-            if status["phase"]["slug"] == LAST:
-                self.crew.archive_legacy()
+            if slug == LAST:
+                crew.archive_legacy()
                 say("  legacy's last state is being archived")
-            self._wait_for_gates(status["phase"]["slug"])
-            self.stays[-1].observed_percent = self.crew.status()["split"]["observed"]
-            if status["phase"]["slug"] == LAST:
-                self._leave(self.crew.status())
+            self._wait_for_gates(slug)
+            self.stays[-1].observed_percent = crew.status()["split"]["observed"]
+            if slug == LAST:
+                self._leave(crew.status())
                 return
             status = self._step(status)
+
+    def _untold(self, chapters: Sequence[Chapter]) -> Chapter | None:
+        """The next chapter that was not told, which is told by whoever asks."""
+        chapter = next((one for one in chapters if one not in self._told), None)
+        if chapter:
+            self._told.add(chapter)
+        return chapter
+
+    def _arrive(self) -> dict[str, Any]:
+        """The state now; another run than the one we knew is a new stay, also where a rollback made it."""
+        status = self.crew.status()
+        if not self.stays or self.stays[-1].run != status["phase"]["run"]:
+            if self.stays:
+                self._leave(status)
+            self._enter(status)
+        return status
 
     def _step(self, status: dict[str, Any]) -> dict[str, Any]:
         slug = status["phase"]["slug"]
         self._vote(slug)
+        while chapter := self._untold(BEFORE_LEAVING.get(slug, ())):
+            chapter(self.flight)
         say(f"{status['phase']['name']}: six votes are in, asking for the next phase")
         shift = self.crew.until("the next phase is opened", lambda: self._ask(slug), seconds=PHASE_SECONDS)
         done = self.crew.until(
@@ -75,10 +94,8 @@ class Journey:
         if done["state"] != "observed":
             raise TookTooLong(f"shift {done['id']} is {done['state']}: {done['failure']}")
         say(f"  {done['from_percent']} → {done['to_percent']} %, observed in {done['observed_seconds']:.2f} s")
-        self._leave(self.crew.status())
-        following = self.crew.until("the phase is active", lambda: self._in(done["to_phase"]), seconds=10)
-        self._enter(following)
-        return dict(following)
+        self.crew.until("the phase is active", lambda: self._in(done["to_phase"]), seconds=10)
+        return self._arrive()
 
     def _vote(self, slug: str) -> None:
         for login in LOGINS:
@@ -91,25 +108,6 @@ class Journey:
             say("  votes were voided: voting again")
             self._vote(slug)
         return self.crew.advance()
-
-    def _fail_once(self) -> dict[str, Any]:
-        self.crew.until("live traffic is measured in the canary", self._observed, seconds=20)
-        say("  now `new` answers 500 to everything")
-        known, began = len(self.crew.rollbacks()), time.time()
-        self.break_new()
-        try:
-            self.crew.until("the watchdog rolls back by itself", lambda: len(self.crew.rollbacks()) > known, seconds=30)
-            latch = self.crew.until("the latch is set", lambda: self.crew.status()["latch"], seconds=10)
-        finally:
-            self.mend_new()
-        say(f"  rolled back by itself: {latch['because']}")
-        self._leave(self.crew.status())
-        self.outage = (began, time.time())
-        self.crew.until("new is healthy again", self._new_is_well, seconds=60)
-        self.crew.release_latch("new answers again: mended and checked")
-        status = self.crew.until("the latch is released", self._unlatched, seconds=10)
-        self._enter(status)
-        return dict(status)
 
     def _wait_for_gates(self, slug: str) -> None:
         """Wait until only the votes are missing. After the last phase there is nothing to vote on."""
@@ -143,7 +141,7 @@ class Journey:
 
     def _enter(self, status: dict[str, Any]) -> None:
         phase = status["phase"]
-        self.stays.append(Stay(phase["slug"], phase["started_at"], status["split"]["asked"]))
+        self.stays.append(Stay(phase["slug"], phase["run"], phase["started_at"], status["split"]["asked"]))
         say(f"{phase['name']} since {phase['started_at'][11:19]} UTC")
 
     def _leave(self, status: dict[str, Any]) -> None:
@@ -153,11 +151,6 @@ class Journey:
         systems = self.crew.status()["systems"]
         return bool(systems["legacy"]["requests"])
 
-    def _observed(self) -> bool:
-        status = self.crew.status()
-        share = status["split"]["observed"]
-        return share is not None and share > 0 and status["split"]["in_line"]
-
     def _ended(self, number: int) -> dict[str, Any] | None:
         shift = self.crew.shift(number)
         return shift if shift["state"] in ("observed", "failed", "cancelled") else None
@@ -165,19 +158,3 @@ class Journey:
     def _in(self, slug: str) -> dict[str, Any] | None:
         status = self.crew.status()
         return status if status["phase"]["slug"] == slug else None
-
-    def _new_is_well(self) -> bool:
-        if self.crew.lead.get("/api/v2/health").status_code != 200:
-            return False
-        new = self.crew.status()["systems"]["new"]
-        return bool(new["requests"]) and new["error_percent"] == 0
-
-    def _unlatched(self) -> dict[str, Any] | None:
-        status = self.crew.status()
-        return status if status["latch"] is None else None
-
-
-def say(line: str) -> None:
-    """Tell the person who watches."""
-    sys.stdout.write(f"{time.strftime('%H:%M:%S', time.gmtime())}  {line}\n")
-    sys.stdout.flush()

@@ -4,18 +4,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from simulator.autopilot.accounts import Accounts
+from simulator.autopilot.claims import Claim
 from simulator.autopilot.journey import Journey
 
 EVERY_PHASE = ("preparation", "shadow", "canary_10", "rollout_25", "rollout_50", "full_100", "decommission")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Something the run has to show, and what it showed."""
-
-    sentence: str
-    held: bool
-    found: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +26,8 @@ class Report:
     backups: list[dict[str, Any]] = field(default_factory=list)
     #: the migration's own report
     migration: dict[str, Any] = field(default_factory=dict)
+    #: what the chapters on the way showed
+    chapters: list[Claim] = field(default_factory=list)
     #: what stopped the journey before its end, if anything did
     stopped_by: str = ""
     #: share of the robots that were to speak v2
@@ -98,7 +92,6 @@ class Report:
 def judge(report: Report) -> Report:
     """The same report with its claims judged."""
     accounts, stays = report.accounts, [stay.slug for stay in report.journey.stays]
-    automatic = [rollback for rollback in report.rollbacks if rollback["trigger"] == "automatic"]
     outside = accounts.not_heard_by_new - accounts.not_heard_in_outage
     unobserved = [shift for shift in report.shifts if shift["state"] != "observed"]
     slow = [rollback for rollback in report.rollbacks if rollback["seconds"] is None or rollback["seconds"] > 1.0]
@@ -129,9 +122,6 @@ def judge(report: Report) -> Report:
         ),
         Claim("new heard what legacy acknowledged, but for its own outage", outside == 0, f"{outside} not heard"),
         Claim("every shift was observed", bool(report.shifts) and not unobserved, f"{len(unobserved)} were not"),
-        Claim(
-            "the failure of new was rolled back by itself", len(automatic) >= 1, f"{len(automatic)} automatic rollbacks"
-        ),
         Claim("every rollback took under a second", bool(report.rollbacks) and not slow, f"{len(slow)} were slower"),
         Claim("the audit log is whole up to its anchor", not report.audit, report.audit or "it is"),
         Claim("the way back was rehearsed", bool(report.rehearsals), f"{len(report.rehearsals)} rehearsals"),
@@ -146,5 +136,6 @@ def judge(report: Report) -> Report:
             "; ".join(f"{one['title']}: {one['figure']}" for one in felt),
         ),
         Claim("the failed phase was tried again", stays.count("canary_10") >= 2, f"{stays.count('canary_10')} stays"),
+        *report.chapters,
     ]
     return Report(**{**{name: getattr(report, name) for name in report.__slots__}, "claims": claims})

@@ -1,0 +1,175 @@
+"""The faults of a campaign. Each breaks something of a running system, lifts the cause, and says what people saw."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from benchmarks.campaign_world import World, where
+from simulator.autopilot.crew import LEAD, SECOND
+
+#: how long a cause lasts
+HELD_SECONDS = 3.0
+#: new is slow: it stands still this long, and runs so long in between. The door gives it a second.
+STILL_SECONDS, RUNS_SECONDS = 0.4, 0.1
+AHEAD_SECONDS = 10.0
+DAMAGED_ROBOTS = 3
+#: the watchdog's recorder looks every 15 s whether the state follows from the heartbeats
+NOTICED_SECONDS = 45.0
+
+#: breaks and lifts in the named phase, and returns a remark
+Fault = Callable[[World, str], str]
+
+
+def legacy_down(world: World, slug: str) -> str:
+    """Legacy is killed, its memory with it, and started again."""
+    world.stack.control.kill("legacy")
+    time.sleep(HELD_SECONDS)
+    world.stack.control.start("legacy")
+    return {
+        "preparation": "nobody else may answer yet",
+        "decommission": "means nothing for robots: new owns all, legacy hears copies until it is off",
+    }.get(slug, "")
+
+
+def new_down(world: World, slug: str) -> str:
+    """Ingest is killed, and started again."""
+    world.stack.control.kill("ingest")
+    time.sleep(HELD_SECONDS)
+    world.start_ingest()
+    return "new is not in play yet" if slug == "preparation" else ""
+
+
+def new_slow(world: World, slug: str) -> str:
+    """Ingest stands still again and again."""
+    pid = world.stack.control.status()["processes"]["ingest"]["pid"]
+    ends = time.monotonic() + HELD_SECONDS
+    try:
+        while time.monotonic() < ends:
+            os.killpg(pid, signal.SIGSTOP)
+            time.sleep(STILL_SECONDS)
+            os.killpg(pid, signal.SIGCONT)
+            time.sleep(RUNS_SECONDS)
+    finally:
+        os.killpg(pid, signal.SIGCONT)
+    return f"{STILL_SECONDS / (STILL_SECONDS + RUNS_SECONDS):.0%} of the time still"
+
+
+def wrong_data(world: World, slug: str) -> str:
+    """Robots of `new` are deleted from its tables. Who owns them notices and restores; before that, a person does."""
+    from heartbeat.models import Robot
+
+    side = "new" if slug not in ("preparation", "shadow") else "legacy"
+    robots = Robot.objects.filter(last_seen_at__isnull=False)
+    if slug != "preparation":
+        robots = robots.filter(last_side=side)
+    damaged = sorted(robots.values_list("robot_id", flat=True))[:DAMAGED_ROBOTS]
+    Robot.objects.filter(robot_id__in=damaged).delete()
+    if side == "new":
+        world.until(lambda: where()[1], "nobody noticed that robots are missing", NOTICED_SECONDS)
+        return "rolled back by the watchdog, restored from the log"
+    return _mended_by_a_person(damaged)
+
+
+def _mended_by_a_person(damaged: list[str]) -> str:
+    """`new` owns nobody: the comparison says who differs, which locks steps, and a person derives the state anew."""
+    from heartbeat.models import Robot
+    from heartbeat.rebuilding import rebuild_state
+    from migration import comparing
+
+    deadline = time.monotonic() + NOTICED_SECONDS
+    while time.monotonic() < deadline:
+        if Robot.objects.filter(robot_id__in=damaged).count() == len(damaged):
+            return "came back with the robots' next words"
+        found = comparing.compare()
+        if found and {row["robot_id"] for row in found.different} & set(damaged):
+            rebuild_state()
+            return "found by the comparison; a person rebuilt the state"
+    raise TimeoutError(f"nobody noticed that {', '.join(damaged)} are missing")
+
+
+def redis_gone(world: World, slug: str) -> str:
+    """Redis is killed, and started again."""
+    world.stack.control.kill("redis")
+    time.sleep(HELD_SECONDS)
+    world.stack.control.start("redis")
+    return ""
+
+
+def worker_killed(world: World, slug: str) -> str:
+    """The worker is killed while it applies a shift into the next phase, or a pin where there is none."""
+    from migration import advancing, pinning, shifting
+    from migration.actors import Actor
+    from migration.models import TrafficShift
+    from migration.rules.phases import next_phase, phase_of
+
+    actor, following = Actor("benchmark"), next_phase(phase_of(slug))
+    if following is None:
+        shift = pinning.pin("campaign-robot", "legacy", actor=actor, reason="benchmark")
+    else:
+        shift = shifting.request(following, actor=actor, reason="benchmark")
+        advancing.enqueue(shift)
+
+    def state() -> str:
+        return TrafficShift.objects.values_list("state", flat=True).get(pk=shift.pk)
+
+    world.until(lambda: state() != TrafficShift.State.REQUESTED, "no worker took the shift")
+    found = state()
+    world.stack.control.signal("worker", signal.SIGKILL)
+    world.until(lambda: state() not in TrafficShift.WAITING, "the shift was never settled")
+    return f"killed while the shift was {found}; it ended {state()}"
+
+
+def two_operators(world: World, slug: str) -> str:
+    """Two people do the same at once: one rolls back, the other too; before there is a way back, they pin robots."""
+    from migration.rules.phases import phase_of
+
+    back = phase_of(slug).rolls_back_to
+    if back is None:
+        answers = _at_once(world, "pins", {"robot_id": "campaign-robot", "side": "legacy", "reason": "benchmark"})
+    else:
+        answers = _at_once(world, "rollbacks", {"target": "previous", "leaving": slug, "reason": "benchmark"})
+    codes = sorted(answer.status_code for answer in answers)
+    # Two who roll back within the same instant both do, to the same phase; a pin is given to one of them.
+    if codes not in ([202, 409], [201, 409], [201, 201]) or where()[0] != (back or slug):
+        raise RuntimeError(f"{where()[0]} after {', '.join(f'{a.status_code} {a.text[:200]}' for a in answers)}")
+    return f"two {'rollbacks' if back else 'pins'} at once: answered {codes[0]} and {codes[1]}, one move"
+
+
+def _at_once(world: World, call: str, body: Mapping[str, str]) -> list[httpx.Response]:
+    with ThreadPoolExecutor(2) as both:
+        asked = [
+            both.submit(world.crew.clients[login].post, f"/api/v2/migration/{call}", json=body)
+            for login in (LEAD, SECOND)
+        ]
+        return [each.result() for each in asked]
+
+
+def clock_jump(world: World, slug: str) -> str:
+    """Ingest's clock jumps ahead, and back."""
+    world.set_clock_ahead(AHEAD_SECONDS)
+    time.sleep(HELD_SECONDS)
+    world.set_clock_ahead(0)
+    return f"{AHEAD_SECONDS:.0f} s ahead and back"
+
+
+def postgres_restarted(world: World, slug: str) -> str:
+    """PostgreSQL is told to restart; what was under way is cut off."""
+    world.stack.control.restart("postgres")
+    return ""
+
+
+FAULTS: Mapping[str, Fault] = {
+    "legacy-down": legacy_down,
+    "new-down": new_down,
+    "new-slow": new_slow,
+    "redis-gone": redis_gone,
+    "worker-killed": worker_killed,
+    "two-operators": two_operators,
+    "clock-jump": clock_jump,
+    "postgres-restarted": postgres_restarted,
+    "wrong-data": wrong_data,
+}
