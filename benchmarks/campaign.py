@@ -16,6 +16,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ ROBOTS = 100
 V2_SHARE = "0.2"
 PHASES = ("preparation", "shadow", "canary_10", "rollout_25", "rollout_50", "full_100", "decommission")
 WHOLE_SECONDS = 60.0
+MINUTES = 60.0
 #: where only one system may answer, its end is what robots see; the door cannot help
 UNHELPED = {("preparation", "legacy-down")}
 #: the fault, and who robots without the door call
@@ -70,6 +72,8 @@ class Measured:
     """Everything the run measured."""
 
     cells: list[Cell] = field(default_factory=list)
+    #: for want of time
+    not_reached: list[str] = field(default_factory=list)
     #: robots that were called offline while all of them spoke
     false_offline: int = 0
     baseline: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -92,15 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with fleet(door, asked.robots, ledger, "--v2-share", V2_SHARE, enrolment_token=token) as process:
             robots = Robots(ledger, process)
             poll(lambda: ledger.exists() and robots.v2_said() > asked.robots, "v2 robots are not heard")
-            for slug in asked.phases:
-                for name in asked.faults:
+            for slug, name in product(asked.phases, asked.faults):
+                if time.monotonic() - began < asked.minutes * 60:
                     measured.cells.append(cell(world, slug, name))
+                else:
+                    measured.not_reached.append(f"{name} in {slug}")
             measured.false_offline = called_offline(stack.environment["DATABASE_URL"])
         settle_accounts(measured.cells, ledger, stack.environment["DATABASE_URL"])
         measured.baseline = without_the_door(world, asked.robots, asked.faults)
     measured.seconds = time.monotonic() - began
     report(measured, asked.json)
-    return 0 if all(one.is_held for one in measured.cells) and not measured.false_offline else 1
+    held = all(one.is_held for one in measured.cells) and not measured.not_reached
+    return 0 if held and not measured.false_offline else 1
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -109,6 +116,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--phases", nargs="+", choices=PHASES, default=PHASES, help="only these")
     parser.add_argument("--faults", nargs="+", choices=tuple(FAULTS), default=tuple(FAULTS), help="only these")
     parser.add_argument("--robots", type=int, default=ROBOTS)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="no fault begins later; those are named")
     return parser.parse_args(arguments)
 
 
@@ -198,6 +206,8 @@ def report(measured: Measured, path: Path | None) -> None:
     print(reporting.machine())
     print(reporting.table([head, *rows]))
     print(f"\nEach cause lasts {HELD_SECONDS:g} s. Once legacy is off for good, legacy-down means nothing.\n")
+    for name in measured.not_reached:
+        print(f"not reached: {name}")
     baseline = [(name, calls, failed) for name, (calls, failed) in measured.baseline.items()]
     print(reporting.table([("baseline: robots without the door", "calls", "failed"), *baseline]))
     helped = [one for one in measured.cells if (one.phase, one.fault) not in UNHELPED]
@@ -213,6 +223,7 @@ def report(measured: Measured, path: Path | None) -> None:
         "whole_p50_s": reporting.quantile([o.whole_s for o in measured.cells if o.whole_s is not None], 0.5),
         "whole_worst_s": max((o.whole_s for o in measured.cells if o.whole_s is not None), default=None),
         "false_offline": measured.false_offline,
+        "not_reached": len(measured.not_reached),
         "baseline_failed": sum(failed for _, failed in measured.baseline.values()),
         "seconds": round(measured.seconds),
     }

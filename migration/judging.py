@@ -113,6 +113,8 @@ def keep(run: PhaseRun, found: list[Judged], now: datetime) -> None:
     A gate that turns red voids the go votes that were cast before.
     """
     with transaction.atomic():
+        # As a vote does: who voids votes under somebody who casts one would each hold what the other waits for.
+        PhaseRun.objects.select_for_update().filter(pk=run.pk).first()
         for judged in found:
             latest = GateResult.objects.filter(run=run, gate=judged.gate).first()
             if latest is None or latest.verdict != judged.judgement.verdict:

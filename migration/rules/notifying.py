@@ -17,7 +17,19 @@ _ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("alert_", (ALERTS,)),
     *(
         (name, (STATUS,))
-        for name in ("shift", "vote", "phase", "ramp", "cohort", "pin", "freeze", "backup", "decommission", "rehearsal")
+        for name in (
+            "shift",
+            "vote",
+            "phase",
+            "ramp",
+            "cohort",
+            "pin",
+            "freeze",
+            "frozen",
+            "backup",
+            "decommission",
+            "rehearsal",
+        )
     ),
 )
 #: what cannot wait for company

@@ -158,7 +158,7 @@ class Crew:
 
     def as_nobody(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> None:
         """Post without a login: a machine with a secret of its own."""
-        self._checked("a machine", httpx.post(f"{self.site}{path}", json=body, headers=headers, timeout=10.0))
+        self._checked("a machine", httpx.post(f"{self.site}{path}", json=body, headers=headers, timeout=30.0))
 
     def _post(self, login: str, path: str, body: dict[str, Any]) -> None:
         self._checked(login, self.clients[login].post(path, json=body))
@@ -182,7 +182,7 @@ class Crew:
 
 
 def _logged_in(site: str, login: str) -> httpx.Client:
-    client = httpx.Client(base_url=site, timeout=10.0)
+    client = httpx.Client(base_url=site, timeout=30.0)
     client.get("/login/").raise_for_status()
     form = {"username": login, "password": f"{login}-demo", "csrfmiddlewaretoken": client.cookies["csrftoken"]}
     answer = client.post("/login/", data=form)

@@ -26,8 +26,9 @@ class Flight:
     claims: list[Claim] = field(default_factory=list)
     #: when `new` was made unable to hear, Unix times
     outages: list[tuple[float, float]] = field(default_factory=list)
-    #: what one chapter leaves for a later one
-    kept: dict[str, object] = field(default_factory=dict)
+    #: robots that a dry run said would move, and who answered each robot then
+    foreseen: frozenset[str] = frozenset()
+    sides_before: dict[str, str] = field(default_factory=dict)
 
     def claim(self, sentence: str, held: bool, found: str) -> None:
         """Note what was to be shown, and what was."""

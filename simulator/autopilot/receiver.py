@@ -62,7 +62,7 @@ def receiving(at: str) -> Iterator[Receiver]:
             """Nobody reads it."""
 
     server = ThreadingHTTPServer((parts.hostname or "", parts.port or 0), Handler)
-    threading.Thread(target=server.serve_forever, name="receiver", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), name="receiver", daemon=True).start()
     try:
         yield receiver
     finally:

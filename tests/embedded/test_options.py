@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (["--robots", "many"], "'many' is no number of robots"),
         (["--robots", "0"], "'0' is no number of robots"),
         (["--report", "r.json"], "--report needs --autopilot"),
+        (["--mild-latency"], "--mild-latency needs --autopilot"),
         (["--autopilot", "--no-fleet"], "cannot go with --no-fleet"),
         (["--autopilot", "--report", "/nowhere/at/all.json"], "there is no directory /nowhere/at"),
     ],

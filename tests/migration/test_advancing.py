@@ -1,6 +1,8 @@
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from heartbeat.models import Lease
 from migration import advancing, judging, shifting
@@ -125,6 +127,19 @@ def test_a_gate_that_changes_its_verdict_leaves_both_in_the_history(shadow):
 
     results = shadow.gate_results.filter(gate="performance").order_by("id")
     assert [result.verdict for result in results] == ["pass", "fail"]
+
+
+def test_judgements_wait_for_somebody_who_is_casting_a_vote(shadow):
+    four_go_votes()
+    judged = judging.judge(shadow, system_clock())
+
+    with CaptureQueriesContext(connection) as asked:
+        judging.keep(shadow, judged, system_clock().now())
+
+    # Votes are cast under this lock: whoever voids some takes it before anything that the audit log is told of.
+    first = next(query["sql"] for query in asked if not query["sql"].startswith("SAVEPOINT"))
+    assert "migration_phaserun" in first
+    assert first.endswith("FOR UPDATE")
 
 
 def test_in_preparation_the_checklist_finds_what_does_not_answer(installation, settings):

@@ -52,6 +52,11 @@ def test_what_is_not_about_the_migration_stays_in_the_audit_log():
     assert channels_of("rollback") == ("status", "alerts")
 
 
+@pytest.mark.parametrize("action", ["frozen", "freeze_lifted"])
+def test_a_freeze_is_told_when_it_begins_and_when_it_is_lifted(action):
+    assert channels_of(action) == ("status",)
+
+
 @given(st.lists(st.floats(0, 3600), min_size=1, max_size=30))
 def test_no_step_of_an_escalation_is_taken_twice_or_too_early(moments):
     path = [Step(duty.value, timedelta(minutes=minutes)) for minutes, duty in DEFAULT_PATH]

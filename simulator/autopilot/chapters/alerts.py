@@ -15,7 +15,7 @@ def fire_and_acknowledge(flight: Flight) -> None:
     """One that fires, is taken by somebody, and is over."""
     crew, began_at = flight.crew, datetime.now(UTC).isoformat()
     _send(flight, DISK, "firing", began_at)
-    alert = crew.until("the alert waits for somebody", lambda: _named(flight, DISK, "waiting"), seconds=20)
+    alert = crew.until("the person on call is told", lambda: _told(flight), seconds=30)
     crew.ask("oncall", f"/api/v2/migration/alerts/{alert['id']}/acknowledge", {"comment": "looking"})
     taken = _named(flight, DISK, "open")
     _send(flight, DISK, "resolved", began_at)
@@ -23,7 +23,7 @@ def fire_and_acknowledge(flight: Flight) -> None:
     flight.claim(
         "an alert of Alertmanager's was acknowledged by the person on call, and ended",
         bool(taken) and taken["acknowledged_by"] == "oncall" and bool(over["closed_at"]),
-        f"{alert['title']}: told {', '.join(alert['told']) or 'nobody'}, taken by {over['acknowledged_by']}",
+        f"{alert['title']}: told {', '.join(alert['told'])}, taken by {over['acknowledged_by']}",
     )
 
 
@@ -60,6 +60,12 @@ def _send(flight: Flight, labels: dict[str, str], status: str, began_at: str) ->
     }
     body = {"version": "4", "groupKey": "autopilot", "alerts": [alert]}
     flight.crew.as_nobody(WEBHOOK, body, {"authorization": f"Bearer {os.environ['ALERTMANAGER_TOKEN']}"})
+
+
+def _told(flight: Flight) -> dict[str, Any] | None:
+    """The alert, once its escalation has begun."""
+    alert = _named(flight, DISK, "waiting")
+    return alert if alert and alert["told"] else None
 
 
 def _named(flight: Flight, labels: dict[str, str], state: str) -> dict[str, Any] | None:

@@ -14,8 +14,8 @@ def foresee(flight: Flight) -> None:
     """Ask what going to 50 % would do."""
     told: dict[str, Any] = flight.crew.read(f"/api/v2/migration/dry-run?to={TO}")
     names = [name.lower() for step in told["steps"] for name in step["names"]]
-    flight.kept["foreseen"] = frozenset(names)
-    flight.kept["before"] = _sides(flight, time.time() - LISTEN_SECONDS, time.time())
+    flight.foreseen = frozenset(names)
+    flight.sides_before = _sides(flight, time.time() - LISTEN_SECONDS, time.time())
     say(f"  the dry run names {len(names)} robots")
 
 
@@ -23,10 +23,12 @@ def compare(flight: Flight) -> None:
     """Listen to every robot, and compare who went over with who was named."""
     began = time.time()
     flight.crew.until("every robot was heard", lambda: time.time() - began > LISTEN_SECONDS, seconds=30)
-    before, after = flight.kept["before"], _sides(flight, began, time.time())
-    foreseen = flight.kept["foreseen"]
-    assert isinstance(before, dict)
-    assert isinstance(foreseen, frozenset)
+    judge(flight, _sides(flight, began, time.time()))
+
+
+def judge(flight: Flight, after: dict[str, str]) -> None:
+    """Claim that those who moved are those who were named."""
+    before, foreseen = flight.sides_before, flight.foreseen
     # Robots that speak v2 are answered by new whoever owns them: the ledger cannot tell of those.
     told = {robot for robot in before if robot in after}
     moved = {robot for robot in told if before[robot] == "legacy" and after[robot] == "new"}

@@ -11,19 +11,28 @@ def void_and_vote_again(flight: Flight) -> None:
     crew = flight.crew
     crew.vote(LEAD, "go", "it looks well already")
     crew.configure("rollout_25", {"lag_reverse_limit_seconds": 6}, "legacy is asked a little less often")
-    vote = crew.until("the vote is void", lambda: _void(_vote_of(flight)), seconds=20)
-    crew.vote(LEAD, "go", "it looks well with these settings, too")
-    again = _vote_of(flight)
+    vote = crew.until("the vote is void", lambda: _void(flight), seconds=20)
+    # The evidence begins again with the settings, and a vote that came before that is void, too.
+    again = crew.until("the new vote counts", lambda: _voted_again(flight), seconds=20, every=1.0)
     flight.claim(
         "a vote on other settings was void, and was cast again",
-        bool(vote["void_reason"]) and not again["void"] and again["choice"] == "go",
+        vote["void_reason"] != "" and again["choice"] == "go",
         vote["void_reason"],
     )
+
+
+def _voted_again(flight: Flight) -> dict[str, Any] | None:
+    """The vote, once it is older than a look of those who void votes."""
+    if not (vote := _void(flight)):
+        return _vote_of(flight)
+    flight.crew.vote(LEAD, "go", f"it looks well with these settings, too ({vote['void_reason']})")
+    return None
 
 
 def _vote_of(flight: Flight) -> dict[str, Any]:
     return next(vote for vote in flight.crew.status()["votes"] if vote["person"] == LEAD)
 
 
-def _void(vote: dict[str, Any]) -> dict[str, Any] | None:
+def _void(flight: Flight) -> dict[str, Any] | None:
+    vote = _vote_of(flight)
     return vote if vote["void"] else None
