@@ -32,6 +32,10 @@ def tend() -> None:
     if ramp is None:
         return
     latest = ramp.shifts.order_by("-id").first()
+    # Read after its shift: a step that was observed in between would be taken once more.
+    ramp.refresh_from_db()
+    if not ramp.is_running:
+        return
     if latest is not None and latest.is_waiting:
         _say(ramp, f"shift {latest.pk}, which waits for {latest.waits_for}")
     elif ramp.reached < 0:

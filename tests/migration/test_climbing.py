@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from rest_framework.test import APIClient
 
 from heartbeat.api import examples
@@ -73,6 +74,27 @@ def test_a_step_waits_for_its_evidence_however_long_it_has_baked(shadow):
     assert ramp.reached == 0
     assert "Performance:" in ramp.waits_for
     assert not TrafficShift.objects.filter(state="requested").exists()
+
+
+def test_a_step_that_is_observed_during_a_look_is_not_taken_again(shadow):
+    configure("canary_10", ramp=[4, 7], bake_seconds=9e8)  # one and a half seconds
+    evidence_is_bound(shadow)
+    four_go_votes()
+    shifting.apply(advancing.advance(actor=LEAD).pk)
+    Ramp.objects.update(reached_at=system_clock().now() - timedelta(hours=1))
+    shift, applied = ramping.request_step(ramping.running(), 1, actor=LEAD), []
+
+    def meanwhile(execute, sql, *more):
+        if 'FROM "migration_trafficshift"' in sql and not applied:
+            applied.append(shift.pk)
+            shifting.apply(shift.pk)
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(meanwhile):
+        climbing.tend()
+
+    assert applied
+    assert ramping.running().waits_for.startswith("bakes until")
 
 
 def test_a_cohort_goes_first_by_name_and_who_comes_later_does_not_belong(shadow, installation):
