@@ -20,6 +20,7 @@ def fail(flight: Flight) -> None:
         latch = crew.until("the latch is set", lambda: crew.status()["latch"], seconds=10)
     finally:
         flight.control.start("ingest")
+    crew.until("new is healthy again", lambda: _is_well(flight), seconds=60)
     flight.outages.append((began, time.time()))
     done = crew.rollbacks()[-1]
     flight.claim(
