@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embedded import programs as plan
+from embedded import surroundings
 from embedded.children import die_with_parent
 from embedded.console import Console
 from embedded.control import ControlServer
@@ -71,7 +72,7 @@ class Demo:
         """Start everything in order and return how; `StartError` names what did not start and why."""
         database_url, redis_url = await self._services()
         scale = AUTOPILOT_TIME_SCALE if self.options.autopilot else DEMO_TIME_SCALE
-        more = plan.beside_the_autopilot() if self.options.autopilot else {}
+        more = surroundings.of_the_autopilot() if self.options.autopilot else {}
         env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale, more=more)
         programs = Programs(self.layout, env)
         write_environment(self.layout.environment_file, {name: env[name] for name in sorted(plan.COMMANDS_NEED)})

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import secrets
 import shlex
 import subprocess
 import sys
@@ -200,16 +199,6 @@ def environment(
         **{variable: str(port) for variable, port in layout.ports.items()},
     }
     return {**defaults, **os.environ, **ours, **(more or {})}
-
-
-def beside_the_autopilot() -> dict[str, str]:
-    """Where the autopilot itself takes messages, as a chat would, and the secret of its Alertmanager."""
-    chat = f"http://{LOOPBACK}:{free_ports(1)[0]}"
-    return {
-        "NOTIFY_STATUS_WEBHOOK": f"{chat}/status",
-        "NOTIFY_ALERTS_WEBHOOK": f"{chat}/alerts",
-        "ALERTMANAGER_TOKEN": secrets.token_urlsafe(24),
-    }
 
 
 def live_arguments(port: str, application: str = "config.live:application") -> list[str]:
