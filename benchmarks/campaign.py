@@ -156,10 +156,10 @@ def settle_accounts(cells: list[Cell], ledger: Path, database_url: str) -> None:
     with ledger.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):
-                _count(json.loads(line), cell_of, there)
+                count(json.loads(line), cell_of, there)
 
 
-def _count(line: list[Any], cell_of: Any, there: set[Any]) -> None:
+def count(line: list[Any], cell_of: Any, there: set[Any]) -> None:
     """One line of the ledger. A v2 heartbeat that went by the legacy call has a line of its own for that."""
     match line:
         case ["request", _, wall, _, call, outcome, by, request_id, _] if outcome != STOPPED and (one := cell_of(wall)):
