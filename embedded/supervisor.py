@@ -182,12 +182,16 @@ class Supervisor:
         while not slot.ready:
             if process is None or _ended(process):
                 raise StartError(f"{program.name} ended while starting: {self._last_words(slot)}")
-            slot.ready = program.says in self._output(slot) and (program.ready is None or await program.ready())
+            slot.ready = await self._is_ready(slot)
             if not slot.ready and time.monotonic() > deadline:
                 raise StartError(
                     f"{program.name} was not ready after {program.ready_seconds:g} s: {self._last_words(slot)}"
                 )
             await asyncio.sleep(0 if slot.ready else POLL_SECONDS)
+
+    async def _is_ready(self, slot: _Slot) -> bool:
+        program = slot.current
+        return program.says in self._output(slot) and (program.ready is None or await program.ready())
 
     async def _run_instead(self, slot: _Slot, program: Program) -> None:
         await self._halt(slot, slot.current.stop_signal)
@@ -233,7 +237,10 @@ class Supervisor:
         pause = FIRST_PAUSE_SECONDS
         while True:
             # A child's end cannot be awaited portably without threads, which a fork must not meet.
-            while slot.process is not None and not _ended(slot.process):  # noqa: ASYNC110
+            while slot.process is not None and not _ended(slot.process):
+                if not slot.ready and await self._is_ready(slot):  # it needed longer than it was given
+                    slot.ready = True
+                    self._say(f"{slot.current.name} is running again, late (restart {slot.restarts})")
                 await asyncio.sleep(POLL_SECONDS)
             if slot.process is not None:
                 lived = time.monotonic() - slot.started_at

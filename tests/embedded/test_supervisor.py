@@ -102,6 +102,25 @@ async def test_what_listens_nowhere_is_ready_when_it_says_so_each_time(stand: St
     assert log.read_text().count("loop.started") == 2
 
 
+async def test_one_that_needs_longer_than_it_is_given_after_a_restart_is_ready_in_the_end(stand: Stand) -> None:
+    source = """if True:
+        import pathlib, time
+        if pathlib.Path("before").exists():
+            while not pathlib.Path("go").exists(): time.sleep(0.01)
+        pathlib.Path("before").touch()
+        print("started", flush=True)
+        time.sleep(600)
+    """
+    await stand.supervisor.add(replace(stand.program("worker", source), says="started", ready_seconds=2))
+
+    stand.supervisor.signal("worker", signal.SIGKILL)
+    await stand.until(lambda: any("was not ready after 2 s" in line for line in stand.said))
+    (stand.state / "go").touch()
+
+    await stand.until(lambda: bool(stand.supervisor.status()["worker"]["ready"]))
+    assert "worker is running again, late (restart 1)" in stand.said
+
+
 async def test_one_that_does_not_obey_is_killed_with_all_it_started(stand: Stand) -> None:
     source = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {DEAF!r}]); {DEAF}"
     await stand.supervisor.add(stand.program("worker", source, grace=0.3))
