@@ -13,7 +13,6 @@ import sys
 import time
 import uuid
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import product
@@ -58,7 +57,7 @@ class Cell:
     then: str = ""
     remark: str = ""
     wanting: list[str] = field(default_factory=list)
-    failures: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_held(self) -> bool:
@@ -165,15 +164,18 @@ def count(line: list[Any], cell_of: Any, there: set[Any]) -> None:
         case ["request", _, wall, _, call, outcome, by, request_id, _] if outcome != STOPPED and (one := cell_of(wall)):
             one.calls += 1
             if not (isinstance(outcome, int) and 200 <= outcome < 300):
-                one.failed += 1
-                one.failures[f"{call} {outcome}"] += 1
+                _note(one, f"{call} {outcome}")
             elif by == "legacy" and call == STATUS and str(uuid.UUID(request_id)) not in there:
                 one.legacy_alone += 1
         case ["said", _, wall, _, _, _, outcome, way, _] if way != "legacy" and (one := cell_of(wall)):
             one.calls += 1
             if outcome in ("refused", "dropped"):
-                one.failed += 1
-                one.failures[f"v2 {outcome}"] += 1
+                _note(one, f"v2 {outcome}")
+
+
+def _note(cell: Cell, failure: str) -> None:
+    cell.failed += 1
+    cell.failures[failure] = cell.failures.get(failure, 0) + 1
 
 
 def without_the_door(world: World, count: int, faults: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -1,7 +1,9 @@
 """What the fault campaign counts, and when it says that a fault did no harm."""
 
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ def test_each_line_of_the_ledger_is_counted_once(line, calls, failed, legacy_alo
     count(line, lambda at: cell, {STORED})
 
     assert (cell.calls, cell.failed, cell.legacy_alone) == (calls, failed, legacy_alone)
+    assert sum(json.loads(json.dumps(asdict(cell)))["failures"].values()) == failed
 
 
 @pytest.mark.parametrize(
