@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from teleop.models import (
     FollowerCursor,
+    LegacyClaim,
     Participation,
     RobotLayout,
     RobotOperation,
@@ -80,3 +81,12 @@ class StopRequestAdmin(ReadOnly):
 @admin.register(FollowerCursor)
 class FollowerCursorAdmin(ReadOnly):
     list_display = ("log_at", "signal_id", "updated_at")
+
+
+@admin.register(LegacyClaim)
+class LegacyClaimAdmin(ReadOnly):
+    list_display = ("robot_id", "operated", "field", "since", "read_at")
+    list_filter = ("operated",)
+    search_fields = ("robot_id",)
+    # Its key is bytes, which no link can carry.
+    list_display_links = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import manage
 from migration import first_move, recording, routing
 from migration.models import AuditEntry, PhaseRun, Rollback
 from migration.rules.phases import phase_of
@@ -119,14 +120,19 @@ def test_any_phase_can_be_named_by_slug_or_number_as_old_runbooks_do(run, instal
         (["update_traffic_split"], "the following arguments are required: percent"),
     ],
 )
-def test_a_wrong_argument_is_one_sentence_and_exit_2_and_nothing_changes(run, installation, words, sentence):
+def test_a_wrong_argument_is_one_sentence_and_exit_2_and_nothing_changes(
+    installation, monkeypatch, capsys, words, sentence
+):
     before = installation.file.read()
+    monkeypatch.setattr(sys, "argv", ["manage.py", *words])
 
-    done = run(*words)
+    with pytest.raises(SystemExit) as ended:
+        manage.main()
 
-    assert done.returncode == 2, done
-    assert sentence in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    said = capsys.readouterr().err
+    assert ended.value.code == 2, said
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
     assert installation.file.read() == before
 
 

@@ -129,5 +129,5 @@ def test_the_gate_is_judged_where_it_was_first_decided():
     strict = replaying.gate(evidence, error_limit=0.0005, slow_limit=0.01)
 
     assert (then.verdict, then.at) == (Verdict.PASS, 34.0)
-    assert strict.at == 67.0
+    assert strict.at == 68.0
     assert replaying.gate(evidence[:10], error_limit=0.001, slow_limit=0.01).verdict is Verdict.INCONCLUSIVE
