@@ -171,10 +171,13 @@ def begin(measured: Measured, slug: str) -> None:
 
     `new` is well by now, so a rollback meanwhile is a false one.
     """
+    from django.db import connection
+
     from migration import latching, recording, rolling_back, routing
     from migration.actors import Actor
     from migration.errors import Refused
 
+    connection.close()  # the database may have been killed since
     file, actor, deadline = routing.route_file(), Actor("benchmark"), time.monotonic() + REACH_SECONDS
     while True:
         if latch := file.latched():
