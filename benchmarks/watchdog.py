@@ -20,6 +20,7 @@ from benchmarks import detecting, reporting, sick
 from benchmarks.rollback import REACH_SECONDS, NotReached
 from benchmarks.shift import Robots, move, settle
 from embedded.stack import Stack, fleet, running
+from migration.drivers.route_file import Routed
 from migration.rules.watching import Matrix
 
 ROBOTS = 240
@@ -94,19 +95,23 @@ def quiet(measured: Measured, robots: Robots) -> None:
 
 
 def healthy(measured: Measured, what: str, seconds: float, *, is_loaded: bool = True) -> None:
-    """Watch the route for a while; every change of it is a false rollback."""
+    """Watch the route for a while; one that leaves `new` less is a false rollback, a drill of the same one is none."""
     from migration import routing
 
     before, began = routing.route_file().read(), time.monotonic()
     counted = answered_by_new()
-    while (now := routing.route_file().read()).version == before.version and time.monotonic() - began < seconds:
+    while not (less := _is_less(now := routing.route_file().read(), before)) and time.monotonic() - began < seconds:
         time.sleep(0.1)
     took = time.monotonic() - began
     measured.quiet_seconds += took
-    if now.version != before.version:
+    if less:
         measured.false_rollbacks.append(f"{what}: {now.because}")
     elif is_loaded:
         measured.per_second = min(measured.per_second, (answered_by_new() - counted) / took)
+
+
+def _is_less(now: Routed, before: Routed) -> bool:
+    return now.plan.latched or now.plan.percent < before.plan.percent
 
 
 def one(measured: Measured, stack: Stack, fault: sick.Fault, is_noticed: Noticed) -> float | None:
