@@ -21,6 +21,7 @@ from benchmarks.rollback import REACH_SECONDS, NotReached
 from benchmarks.shift import Robots, move, settle
 from embedded.stack import Stack, fleet, running
 from migration.drivers.route_file import Routed
+from migration.rules.split import Side
 from migration.rules.watching import Matrix
 
 ROBOTS = 240
@@ -71,6 +72,7 @@ def main() -> int:
                     measured.missed.append(f"{fault.words}: not tried, out of time")
                 elif (took := one(measured, stack, fault, is_back)) is not None:
                     measured.gross[fault.words] = took
+            other(measured, stack, sick.DOWN, is_out)
             other(measured, stack, sick.SMALL, is_back)
             other(measured, stack, sick.SLOW, is_told)
             alerted(measured, stack)
@@ -162,6 +164,15 @@ def is_back(version: int, percent: int) -> bool:
     routed = routing.route_file().read()
     is_less = routed.plan.percent < percent or routed.plan.latched
     return routed.version > version and is_less and observe(routing.proxies(), routed, 1.0).is_observed
+
+
+def is_out(version: int, percent: int) -> bool:
+    """Whether no proxy asks `new` any more, by its health or by the route."""
+    from migration import routing
+
+    counted, silent = routing.counters()
+    ejected = bool(counted) and not silent and all(each.ejected.get(Side.NEW, 0) > 0 for each in counted.values())
+    return ejected or is_back(version, percent)
 
 
 def is_told(version: int, percent: int) -> bool:
