@@ -1,5 +1,6 @@
 """Taking traffic back: acts first and records after, needs only the disk and the proxy (DESIGN.md, invariant 6)."""
 
+import contextlib
 import shlex
 import subprocess
 import time
@@ -15,8 +16,8 @@ from django.db import Error as DatabaseError
 from migration import first_move, recording, routing, spool
 from migration.actors import Actor
 from migration.clock import system_clock
-from migration.drivers.errors import RouteError
-from migration.drivers.route_file import RouteFile
+from migration.drivers.errors import RouteError, StaleVersion
+from migration.drivers.route_file import Routed, RouteFile
 from migration.errors import MissingReason, Refused
 from migration.rules.phases import PHASES, Phase, emergency_target, phase_of, rollback_target
 from migration.rules.plans import RoutePlan
@@ -82,8 +83,7 @@ def roll_back(
         began, decided_at = made.began, made.decided_at
     current = made.before if made else _in_force(file, is_emergency)
     leaves = phase_of(current.phase)
-    if leaving is not None and leaves.slug != leaving:
-        raise Refused(f"the fleet has left {phase_of(leaving).name} already: it is in {leaves.name}")
+    _refuse_if_left(leaving, leaves)
     goes_to = emergency_target(leaves) if is_emergency else _previous(leaves, target)
     if current.latched and not is_emergency:
         raise Refused("latched at 0 % already: only releasing the latch moves traffic now", ["latched"])
@@ -97,7 +97,7 @@ def roll_back(
         elif is_emergency:
             routed = file.latch(RoutePlan.emergency(goes_to.slug), because=reason, by=actor.name)
         else:
-            routed = file.write(routing.plan_back_to(goes_to, current), because=reason, by=actor.name)
+            routed = _written_back(file, leaves, goes_to, reason, actor.name)
     except RouteError as error:
         late.append(str(error))
     else:
@@ -164,6 +164,21 @@ def restart_legacy_if_unhealthy() -> bool:
     done = subprocess.run(shlex.split(settings.LEGACY_RESTART_COMMAND), capture_output=True, timeout=10, check=False)
     log.warning("legacy.restarted", returncode=done.returncode, error=done.stderr.decode(errors="replace")[-500:])
     return done.returncode == 0
+
+
+def _refuse_if_left(leaving: str | None, found: Phase) -> None:
+    if leaving is not None and found.slug != leaving:
+        raise Refused(f"the fleet has left {phase_of(leaving).name} already: it is in {found.name}")
+
+
+def _written_back(file: RouteFile, leaves: Phase, goes_to: Phase, because: str, by: str) -> Routed:
+    """Write the route back, unless somebody else did at the same instant. Raises `Refused` then, and `RouteError`."""
+    while True:
+        found = file.read()
+        _refuse_if_left(leaves.slug, phase_of(found.plan.phase))
+        plan = routing.plan_back_to(goes_to, found.plan)
+        with contextlib.suppress(StaleVersion):  # a pin, or the other click: what is in force now tells
+            return file.write(plan, because=because, by=by, expected_version=found.version)
 
 
 def _in_force(file: RouteFile, is_emergency: bool) -> RoutePlan:

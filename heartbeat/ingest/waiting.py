@@ -17,8 +17,8 @@ from heartbeat.metrics import REJECTED
 log = structlog.get_logger(__name__)
 
 MOST_ROWS_PER_COMMIT = 1_000
-#: a backlog's share: what comes beside it waits 20 ms longer
-MOST_ROWS_OF_BACKLOGS = 1_000
+#: the share of backlogs, alone and beside what somebody waits for: each row makes that wait 40 µs longer
+MOST_ROWS_OF_BACKLOGS, MOST_ROWS_BESIDE_SINGLES = 1_000, 250
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
@@ -89,7 +89,8 @@ class Queue:
         batch: list[Waiting] = []
         size = 0
         now = time.monotonic()
-        for queue, most_rows in ((self._singles, MOST_ROWS_PER_COMMIT), (self._backlogs, MOST_ROWS_OF_BACKLOGS)):
+        of_backlogs = MOST_ROWS_BESIDE_SINGLES if self._singles else MOST_ROWS_OF_BACKLOGS
+        for queue, most_rows in ((self._singles, MOST_ROWS_PER_COMMIT), (self._backlogs, of_backlogs)):
             rows = 0
             while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
                 waiting = queue.popleft()

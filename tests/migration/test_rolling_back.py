@@ -1,6 +1,6 @@
 import pytest
 
-from migration import latching, recording, rolling_back
+from migration import latching, recording, rolling_back, routing
 from migration.actors import Actor
 from migration.errors import MissingReason, Refused
 from migration.models import PhaseRun, Rollback
@@ -53,6 +53,24 @@ def test_a_second_click_moves_nothing_twice(installation):
     with pytest.raises(Refused, match="the fleet has left Rollout 25 % already: it is in Canary 10 %"):
         rolling_back.roll_back("previous", reason="motor faults", actor=LEAD, leaving="rollout_25")
     assert installation.file.read().plan.percent == 10
+
+
+def test_two_clicks_at_one_instant_are_one_rollback(installation, monkeypatch):
+    in_phase(installation, "rollout_25")
+    plan_back_to = routing.plan_back_to
+
+    def overtaken(*asked):
+        monkeypatch.setattr(routing, "plan_back_to", plan_back_to)
+        rolling_back.roll_back("previous", reason="the other click", actor=LEAD, leaving="rollout_25")
+        return plan_back_to(*asked)
+
+    monkeypatch.setattr(routing, "plan_back_to", overtaken)
+
+    with pytest.raises(Refused, match="the fleet has left Rollout 25 % already: it is in Canary 10 %"):
+        rolling_back.roll_back("previous", reason="motor faults", actor=LEAD, leaving="rollout_25")
+    recording.drain()
+    assert installation.file.read().plan.percent == 10
+    assert Rollback.objects.get().reason == "the other click"
 
 
 def test_preparation_has_nothing_to_go_back_to(installation):
