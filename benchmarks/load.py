@@ -7,6 +7,7 @@ with a `Result`, both as JSON.
 import asyncio
 import gc
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -109,9 +110,18 @@ class Robots(asyncio.Protocol):
         """Asyncio's callback."""
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         self._tally.open += 1
-        if not self._due:
-            self._due = time.perf_counter()
-        self._send()
+        now = time.perf_counter()
+        if self._due or not self._pause:
+            self._due = self._due or now
+            self._send()
+            return
+        # Connections that were opened one after the other must not keep step: robots know nothing of each other.
+        self._due = now + random.random() * self._pause
+        asyncio.get_running_loop().call_later(self._due - now, self._send_first)
+
+    def _send_first(self) -> None:
+        if not self._transport.is_closing():
+            self._send()
 
     def _send(self) -> None:
         request, self._robot, self._sequence, self._count = next(self._requests)
