@@ -13,10 +13,13 @@ from embedded.errors import StartError
 from embedded.places import own_directory
 from embedded.ports import LOOPBACK
 
+#: the own door under the ports that old runbooks name; where nobody does, any free ones will do
+OLD_PORTS = ("OLD_VALIDATION_PORT", "OLD_WEBSOCKET_PORT")
 #: what the template may ask for; `@STATE@` is the state directory
 PORTS = (
     "ROBOTS_DOOR_PORT",
     "OWN_DOOR_PORT",
+    *OLD_PORTS,
     "ENVOY_ADMIN_PORT",
     "LEGACY_PORT",
     "INGEST_PORT",
@@ -43,7 +46,7 @@ class Envoy:
     ) -> None:
         self.state = state.absolute()
         self.template = template
-        self.ports = dict(ports)
+        self.ports = {**dict.fromkeys(OLD_PORTS, 0), **ports}
         self.binary = binary or bundled_binary()
         self.concurrency = concurrency
         self.log = self.state / "envoy.log"

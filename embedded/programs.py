@@ -25,6 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PORTS: Mapping[str, tuple[str, int]] = {
     "ROBOTS_DOOR_PORT": ("the robots' door", 8080),
     "OWN_DOOR_PORT": ("the own door", 8001),
+    # The own door as well: old runbooks ask for validation and live views there.
+    "OLD_VALIDATION_PORT": ("the own door's old address for validation", 8002),
+    "OLD_WEBSOCKET_PORT": ("the own door's old address for live views", 9001),
     "ENVOY_ADMIN_PORT": ("Envoy's admin", 9901),
     "LEGACY_PORT": ("legacy", 8000),
     "INGEST_PORT": ("ingest", 8011),

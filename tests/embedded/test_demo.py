@@ -108,6 +108,8 @@ def test_the_whole_system_comes_up_heals_survives_kill_9_of_its_runner_and_goes_
         *("teleop-watcher", "teleop-watcher-standby", "sync", "notifier", "envoy", "fleet"),
     }
     health = urllib.request.urlopen(f"http://127.0.0.1:{run.ports['OWN_DOOR_PORT']}/api/v2/health", timeout=10)
+    for old in ("OLD_VALIDATION_PORT", "OLD_WEBSOCKET_PORT"):  # old runbooks ask there
+        assert urllib.request.urlopen(f"http://127.0.0.1:{run.ports[old]}/api/v2/health", timeout=10).status == 200
     assert health.status == 200
     heard = f"http://127.0.0.1:{run.ports['LEGACY_PORT']}/api/robots"
     until(lambda: len(json.load(urllib.request.urlopen(heard, timeout=10))) == 6)
