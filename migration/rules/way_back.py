@@ -24,6 +24,8 @@ class BackState:
     #: deployments of `new` that legacy's API cannot express
     unsayable: Sequence[str]
     paused: bool
+    #: legacy answers by the contract that has no call to tell it anything (LEGACY.md, the older one)
+    is_older: bool
     #: when legacy will be off for good, if that is planned
     legacy_off_at: datetime | None
 
@@ -55,6 +57,8 @@ def _cause(state: BackState) -> str:
         return "sync has not looked at legacy yet"
     if state.looked_age_seconds > FRESH_SECONDS:
         return f"sync last looked at legacy {state.looked_age_seconds:.0f} s ago"
+    if state.is_older:
+        return "legacy answers by its older contract, which cannot be told what new heard"
     if state.lag_seconds is not None and state.lag_seconds > REVERSE_LIMIT_SECONDS:
         behind = f"legacy is {state.lag_seconds:.1f} s behind new"
         return f"{behind} ({state.owed:,} rows to tell it), limit {REVERSE_LIMIT_SECONDS:.0f} s"

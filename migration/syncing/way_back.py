@@ -7,6 +7,7 @@ from migration.clock import system_clock
 from migration.models import PhaseRun, SyncState
 from migration.rules.way_back import BackState, WayBack, judge_way_back
 from migration.syncing.lag import lags
+from migration.syncing.source import OLDER
 from migration.syncing.tuning import wishes
 
 #: relayed heartbeats get too old after 10 s (`heartbeat.rules.relaying.Limits`); half of it is late
@@ -35,6 +36,7 @@ def way_back(now: datetime | None = None) -> WayBack:
             relay_is_behind=relay_lag > RELAY_LATE_SECONDS,
             unsayable=state.unsayable,
             paused=wishes().paused,
+            is_older=state.contract == OLDER,
             legacy_off_at=off_at,
         )
     )

@@ -15,6 +15,7 @@ from migration.models import DeploymentMapping, MatchEntry, QuarantinedRow, Sync
 from migration.syncing import tuning
 from migration.syncing.fleet import match_by_hand, take_in
 from migration.syncing.running import SYNC, Sync
+from migration.syncing.way_back import way_back
 from teleop.models import LegacyClaim
 from tests.builders import heard_robot
 from tests.databases import own_database
@@ -133,6 +134,7 @@ def test_the_older_contract_is_found_out_and_read(tmp_path, settings, legacy):
         older.close()
 
     assert (Robot.objects.get().status, SyncState.objects.get().contract) == ("deploying", "older")
+    assert way_back().cause == "legacy answers by its older contract, which cannot be told what new heard"
 
 
 def test_a_pause_stops_asking_and_says_so(legacy, sync):
