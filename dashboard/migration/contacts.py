@@ -1,5 +1,6 @@
 """Contacts: whom to call, where to talk, who is on call, who is asked next."""
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -20,6 +21,10 @@ from migration.rules.contacts import Duty, Purpose
 from migration.rules.voting import Role
 
 PAGE, REGION = "dashboard/migration/contacts.html", "dashboard/migration/_contacts.html"
+#: empty lines in the form of the escalation path
+SPARE_STEPS = 2
+#: a week without an acknowledgement
+MOST_MINUTES = 10_080
 
 
 class ContactForm(forms.ModelForm):
@@ -69,6 +74,8 @@ def rows(request: HttpRequest) -> HttpResponse:
 @needs("change_contacts")
 def enter(request: HttpRequest, what: str) -> HttpResponse:
     """Enter a contact, a channel or a place on the rota."""
+    if what == "path":
+        return _walk(request)
     form_class = {"contact": ContactForm, "channel": ChannelForm, "rota": RotaForm}.get(what)
     if form_class is None:
         raise Http404(f"nothing is entered as {what}")
@@ -102,6 +109,32 @@ def remove(request: HttpRequest, what: str, number: int) -> HttpResponse:
     return done(request, REGION, _context(request), f"Removed: {said}.")
 
 
+def _walk(request: HttpRequest) -> HttpResponse:
+    """Replace the escalation path by the steps whose minutes were filled in."""
+    try:
+        steps = [(_minutes(minutes), _duty(duty)) for minutes, duty in _typed_path(request) if minutes]
+        changing.put_path(steps, actor=Actor.of(request.user))
+    except Refused as error:
+        return refused(request, REGION, _context(request), "path", str(error))
+    return done(request, REGION, _context(request), f"The path has {len(steps)} steps.")
+
+
+def _minutes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > MOST_MINUTES:
+        raise changing.BadContact({"steps": [f"{text!r} is no number of minutes from 0 to {MOST_MINUTES}"]})
+    return int(text)
+
+
+def _duty(text: str) -> Duty:
+    if text not in {duty.value for duty in Duty}:
+        raise changing.BadContact({"steps": [f"{text!r} is no duty"]})
+    return Duty(text)
+
+
+def _typed_path(request: HttpRequest) -> list[tuple[str, str]]:
+    return list(zip(request.POST.getlist("minutes"), request.POST.getlist("step_duty"), strict=False))
+
+
 def _standing_in(role: Role, people: list[Contact]) -> dict[str, Any]:
     """Who backs up a voting role, and whether their login can vote and sign for it."""
     backups = [one for one in people if one.is_backup and one.duty == role.value]
@@ -115,6 +148,10 @@ def _why_not(backup: Contact) -> str:
     if backup.login is None:
         return "no login here, so no vote"
     return "" if backup.login.has_perm("migration.cast_vote") else "the login lacks the permission to vote"
+
+
+def _walked(now: datetime) -> list[tuple[str, str]]:
+    return [(str(int(step.after.total_seconds() // 60)), step.duty.value) for step in known.escalation_path(now)]
 
 
 def _context(request: HttpRequest) -> dict[str, Any]:
@@ -139,6 +176,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             {"minutes": int(step.after.total_seconds() // 60), "duty": step.duty.words, "people": step.people}
             for step in known.escalation_path(now)
         ],
+        "path_rows": _typed_path(request) or [*_walked(now), *[("", "")] * SPARE_STEPS],
         "rota": RotaShift.objects.filter(ends_at__gt=now).select_related("contact")[:20],
         "logins": Contact._meta.get_field("login").related_model.objects.filter(is_active=True).order_by("username"),
         "may_change": request.user.has_perm("migration.change_contacts"),

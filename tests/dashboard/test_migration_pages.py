@@ -7,7 +7,7 @@ from django.test import Client
 
 from migration.actors import Actor
 from migration.checklist import running
-from migration.models import Backup, Contact, SignOff
+from migration.models import Backup, Contact, EscalationStep, SignOff
 from migration.rules.voting import Role
 from tests.builders import person, verified_backup
 
@@ -102,6 +102,27 @@ def test_contacts_are_entered_and_removed_and_a_wrong_one_is_refused_where_it_wa
     assert "another · room 1" in html
     lead.post(f"/migration/contacts/contact/{ada.pk}/remove/")
     assert not Contact.objects.exists()
+
+
+def test_the_escalation_path_is_replaced_on_its_page_and_a_wrong_step_keeps_what_was_typed(canary):
+    lead, viewer = signed_in(Role.MIGRATION_LEAD), signed_in(None)
+    duties = ["on_call", "team_lead", "cto"]
+
+    wrong = lead.post("/migration/contacts/path/", {"minutes": ["0", "soon", ""], "step_duty": duties})
+    assert wrong.status_code == 422
+    assert "&#x27;soon&#x27; is no number of minutes" in wrong.content.decode()
+    assert 'value="soon"' in wrong.content.decode()
+    twice = lead.post("/migration/contacts/path/", {"minutes": ["5", "5"], "step_duty": duties[:2]})
+    assert twice.status_code == 422
+    assert not EscalationStep.objects.exists()
+
+    done = lead.post("/migration/contacts/path/", {"minutes": ["0", "7", ""], "step_duty": duties})
+    assert done.status_code == 200, done.content.decode()[-600:]
+    assert [(step.after_minutes, step.duty) for step in EscalationStep.objects.all()] == [
+        (0, "on_call"),
+        (7, "team_lead"),
+    ]
+    assert viewer.post("/migration/contacts/path/", {"minutes": ["1"], "step_duty": ["cto"]}).status_code == 403
 
 
 def test_the_admin_changes_contacts_by_the_same_use_case(canary, admin_client):
