@@ -25,7 +25,8 @@ def page(request: HttpRequest) -> HttpResponse:
     """Who drives what now, complete without a script."""
     snapshot = take()
     shown = bar(snapshot)
-    facts = operating.facts_at(timezone.now())
+    now = timezone.now()
+    facts = operating.facts_at(now, operating.pictures_at(now))
     return render(
         request,
         "dashboard/teleop.html",
