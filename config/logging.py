@@ -42,8 +42,13 @@ def logging_configuration(*, level: str, as_json: bool) -> dict[str, Any]:
 
 
 def configure(configuration: dict[str, Any]) -> None:
-    """Apply the configuration; Django calls this once at start."""
+    """Apply the configuration; Django calls this at start, and again for each command that runs in its process.
+
+    Loggers that spoke already keep their processors, so structlog's are set once.
+    """
     logging.config.dictConfig(configuration)
+    if structlog.is_configured():
+        return
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
