@@ -22,11 +22,15 @@ MOST_NAMED = 100
 
 #: `read_operation` in SQL: who said what (t is the member `teleop`), beside the state that is recorded. `numeric`: a
 #: number of any size can be compared. Robots' texts may hold escapes that PostgreSQL cannot read; those say nothing
+#: (U+0000, half of a surrogate pair). PostgreSQL 16 would tell them, but 14 will do (docs/checklist.md)
+_UNREADABLE = r"""
+\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]
+""".strip()
 _COUNT = """
 WITH told AS (
     SELECT key, robot_id, last_v2_at,
-        CASE WHEN pg_input_is_valid(payload::text, 'jsonb') THEN payload -> 'teleop' END AS t,
-        CASE WHEN pg_input_is_valid(health::text, 'jsonb') THEN health #>> '{services,teleop}' END AS service
+        CASE WHEN payload::text !~ %(unreadable)s THEN payload -> 'teleop' END AS t,
+        CASE WHEN health::text !~ %(unreadable)s THEN health #>> '{services,teleop}' END AS service
     FROM heartbeat_robot WHERE last_v2_at >= %(since)s
 ), said AS (
     SELECT key, robot_id, last_v2_at,
@@ -88,6 +92,7 @@ def accuracy(now: datetime, since: datetime | None = None) -> Accuracy:
     """Judge every robot that spoke v2 lately; `since` leaves out what was said before, such as another phase's."""
     fresh_since = max(now - FRESH, since) if since else now - FRESH
     given = {"since": fresh_since, "settled": SETTLED, "timeout": COMMAND_TIMEOUT_MS, "most": MOST_NAMED}
+    given["unreadable"] = _UNREADABLE
     with connection.cursor() as cursor:
         cursor.execute(_COUNT, given)
         judged, agreeing, unknown, silent, keys = cursor.fetchone()

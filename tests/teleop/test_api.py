@@ -303,6 +303,8 @@ WORDS: list[tuple[Any, Any]] = [
     *(({"services": {"teleop": service}}, {"command_rate_hz": 0}) for service in ("active", "inactive", 1)),
     ("offline", {"command_rate_hz": 0}),
     ({"services": {"teleop": "\x00\ud800"}}, {"command_rate_hz": 0}),
+    # as JSON a pair of surrogates, which PostgreSQL reads
+    ({"services": {"teleop": "active"}, "note": "\U0001f600"}, {"command_rate_hz": 0}),
     ([], []),
     (None, "on"),
     (None, None),
