@@ -1,0 +1,42 @@
+"""What shares a commit."""
+
+import time
+
+from heartbeat.ingest.beat import legacy_beat
+from heartbeat.ingest.marks import marks_of
+from heartbeat.ingest.waiting import MOST_ROWS_BESIDE_SINGLES, MOST_ROWS_OF_BACKLOGS, Queue, Waiting
+
+CHUNK = 50
+
+
+def waiting(rows: int) -> Waiting:
+    beats = [legacy_beat(f"r{number}", marks_of({}), call="status", status="idle") for number in range(rows)]
+    return Waiting(beats, 1, lambda outcomes: None, time.monotonic() + 60)
+
+
+def backlogs(queue: Queue) -> None:
+    for _ in range(2 * MOST_ROWS_OF_BACKLOGS // CHUNK):
+        queue.enter_backlog(waiting(CHUNK))
+
+
+def rows_of_backlogs(batch: list[Waiting]) -> int:
+    return sum(len(one.beats) for one in batch if len(one.beats) == CHUNK)
+
+
+def test_backlogs_fill_a_commit_for_which_nobody_waits() -> None:
+    queue = Queue()
+    backlogs(queue)
+
+    assert rows_of_backlogs(queue.take()) == MOST_ROWS_OF_BACKLOGS
+
+
+def test_beside_whoever_waits_for_an_answer_backlogs_have_a_small_share() -> None:
+    queue = Queue()
+    backlogs(queue)
+    queue.enter(single := waiting(1))
+
+    batch = queue.take()
+
+    assert batch[0] is single
+    assert rows_of_backlogs(batch) == MOST_ROWS_BESIDE_SINGLES
+    assert rows_of_backlogs(queue.take()) == MOST_ROWS_OF_BACKLOGS
