@@ -34,22 +34,7 @@ from heartbeat.models import (
     RolledUpDay,
     Spelling,
 )
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Shows, changes nothing."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
+from heartbeat.read_only import ReadOnly
 
 
 @admin.register(Robot)

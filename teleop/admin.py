@@ -1,10 +1,8 @@
 """Ports and times of robots, to be edited; what was concluded, to be read. Signals and samples are too many."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from heartbeat.read_only import ReadOnly
 from teleop.models import (
     FollowerCursor,
     LegacyClaim,
@@ -20,22 +18,6 @@ from teleop.models import (
 @admin.register(RobotLayout)
 class RobotLayoutAdmin(admin.ModelAdmin):
     list_display = ("kind", "site", "command_ports", "observation_ports", "command_timeout_ms")
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Shows what was concluded; nobody adds, changes or deletes it here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
 
 
 @admin.register(RobotOperation)

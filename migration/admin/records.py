@@ -6,26 +6,11 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from heartbeat.read_only import ReadOnly
 from migration import models, voting
 from migration.actors import Actor
 from migration.contacts import changing
 from migration.errors import Refused
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Shows rows; nobody adds, changes or deletes them here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
 
 
 @admin.register(models.PhaseRun)

@@ -7,9 +7,9 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from heartbeat.read_only import ReadOnly
 from migration import models
 from migration.actors import Actor
-from migration.admin.records import ReadOnly
 from migration.errors import Refused
 from migration.syncing import fleet, orders
 
