@@ -77,7 +77,7 @@ class OperatingView:
         self._moved_at: datetime | None = None
         self._latest: MappingState | None = None
         self._rendered_at = datetime.min.replace(tzinfo=UTC)
-        self._pictures = Pictures({}, [])
+        self._pictures: Pictures | None = None
 
     def knows(self, name: str) -> bool:
         """There is one."""
@@ -92,8 +92,9 @@ class OperatingView:
             return dict.fromkeys(names, MappingState(now.isoformat(), **self._latest.groups))
         self._moved_at = moved_at
         if is_due:
-            self._rendered_at, self._pictures = now, pictures_at(now)
+            self._rendered_at, self._pictures = now, None
         facts = facts_at(now, self._pictures)
+        self._pictures = facts["pictures"]
         data = {"summary": facts["data"], "sessions": {row["robot"]: row["told"] for row in facts["rows"]}}
         self._latest = MappingState(now.isoformat(), html=regions(facts), data=data)
         return dict.fromkeys(names, self._latest)
@@ -104,17 +105,13 @@ def regions(facts: Mapping[str, Any]) -> dict[str, str]:
     return {region: _render(region, facts) for region in REGIONS}
 
 
-def pictures_at(now: datetime) -> Pictures:
-    """The curves of all sessions now, and the timeline."""
-    driven = [row.session_id for row in current.operated()[:MOST_ROWS] if row.session_id]
-    return Pictures(_sparks(driven, now), _lanes(now))
-
-
-def facts_at(now: datetime, pictures: Pictures) -> dict[str, Any]:
-    """What the templates need, so that they hold no number and no decision."""
+def facts_at(now: datetime, pictures: Pictures | None = None) -> dict[str, Any]:
+    """What the templates need, so that they hold no number and no decision. `pictures` of a moment ago will do."""
     told = current.summary(now)
     operated = list(current.operated()[:MOST_ROWS])
     sessions = Session.objects.in_bulk([row.session_id for row in operated])
+    if pictures is None:
+        pictures = Pictures(_sparks([row.session_id for row in operated if row.session_id], now), _lanes(now))
     wrong = list(current.disagreements()[:MOST_ROWS])
     return {
         "now": now,
@@ -123,6 +120,7 @@ def facts_at(now: datetime, pictures: Pictures) -> dict[str, Any]:
             _row(row, sessions.get(row.session_id), pictures.sparks, told.operators_with_several) for row in operated
         ],
         "more": max(0, told.by_state["active"] + told.by_state["lost"] - len(operated)),
+        "pictures": pictures,
         "lanes": pictures.lanes,
         "timeline_from": now - TIMELINE,
         "wrong": [{"row": row, "claim": _claim(row), "look": _LOOKS[row.state]} for row in wrong],

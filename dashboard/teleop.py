@@ -25,8 +25,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Who drives what now, complete without a script."""
     snapshot = take()
     shown = bar(snapshot)
-    now = timezone.now()
-    facts = operating.facts_at(now, operating.pictures_at(now))
+    facts = operating.facts_at(timezone.now())
     return render(
         request,
         "dashboard/teleop.html",

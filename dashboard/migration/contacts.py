@@ -1,6 +1,5 @@
 """Contacts: whom to call, where to talk, who is on call, who is asked next."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -150,14 +149,14 @@ def _why_not(backup: Contact) -> str:
     return "" if backup.login.has_perm("migration.cast_vote") else "the login lacks the permission to vote"
 
 
-def _walked(now: datetime) -> list[tuple[str, str]]:
-    return [(str(int(step.after.total_seconds() // 60)), step.duty.value) for step in known.escalation_path(now)]
-
-
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = system_clock().now()
     people = list(Contact.objects.select_related("login"))
     channels = {channel.purpose: channel for channel in Channel.objects.all()}
+    path = [
+        {"minutes": int(step.after.total_seconds() // 60), "duty": step.duty, "people": step.people}
+        for step in known.escalation_path(now)
+    ]
     return {
         "now": now,
         "watching": known.on_call(now),
@@ -172,11 +171,9 @@ def _context(request: HttpRequest) -> dict[str, Any]:
             {"value": purpose.value, "words": purpose.words, "channel": channels.get(purpose.value)}
             for purpose in Purpose
         ],
-        "path": [
-            {"minutes": int(step.after.total_seconds() // 60), "duty": step.duty.words, "people": step.people}
-            for step in known.escalation_path(now)
-        ],
-        "path_rows": _typed_path(request) or [*_walked(now), *[("", "")] * SPARE_STEPS],
+        "path": path,
+        "path_rows": _typed_path(request)
+        or [*((step["minutes"], step["duty"].value) for step in path), *[("", "")] * SPARE_STEPS],
         "rota": RotaShift.objects.filter(ends_at__gt=now).select_related("contact")[:20],
         "logins": Contact._meta.get_field("login").related_model.objects.filter(is_active=True).order_by("username"),
         "may_change": request.user.has_perm("migration.change_contacts"),
