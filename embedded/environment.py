@@ -102,6 +102,9 @@ def enter(root: Path, requirements: str, module: str) -> None:
     except EnvironmentFailed as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     env = {**os.environ, "PYTHONPATH": _path_with(root)}
+    # Dozens of interpreters are started from here, and reading their sources anew is half of what a start takes.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    env.setdefault("PYTHONPYCACHEPREFIX", str(root / "var" / "pycache"))
     os.execve(python, [str(python), "-m", module, *sys.argv[1:]], env)
 
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,19 @@ def test_an_old_python_is_told_what_it_needs(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(EnvironmentFailed, match=r"Python 99\.0 or newer is needed"):
         ensure(tmp_path, "requirements.txt")
+
+
+def test_modules_are_compiled_once_for_all_programs_whatever_the_environment_says(root: Path) -> None:
+    (root / "program.py").write_text("import imported_by_the_program")
+    (root / "imported_by_the_program.py").touch()
+    enter = (
+        "import pathlib, sys; from embedded.environment import enter; enter(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
+    )
+    command = [sys.executable, "-c", enter, str(root), "requirements.txt", "program"]
+    checkout = Path(environment.__file__).parents[1]
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"}
+
+    subprocess.run(command, env={**given, "PYTHONDONTWRITEBYTECODE": "1"}, cwd=checkout, check=True)
+
+    assert list((root / "var" / "pycache").rglob("imported_by_the_program.*.pyc"))
+    assert not list(root.glob("__pycache__"))
