@@ -17,11 +17,16 @@ Value = str | float | int | bool | datetime | UUID | None
 
 
 def array_literal(values: Sequence[Value]) -> str:
-    """`{"a",1.5,null}` of texts, numbers, moments or UUIDs. What differs from JSON's text is escaped by hand."""
+    """`{"a",1.5,null}` of texts, numbers, moments or UUIDs."""
+    return "{" + array_items(values) + "}"
+
+
+def array_items(values: Sequence[Value]) -> str:
+    """What stands between the braces. What differs from JSON's text is escaped by hand."""
     text = _encode(values)
     if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
-        return "{" + ",".join(map(_element, values)) + "}"
-    return "{" + text[1:-1].decode() + "}"
+        return ",".join(map(_element, values))
+    return text[1:-1].decode()
 
 
 def keys_literal(keys: Iterable[bytes]) -> str:

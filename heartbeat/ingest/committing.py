@@ -41,6 +41,8 @@ class Result:
 async def commit(writer: Writer, beats: list[Beat], timeout_seconds: float) -> Result:
     """Commit beats that share a batch, each judged by itself. Raises what the driver raises when it is not the data."""
     first, again = _first_arrivals(beats)
+    if again:  # a role may have been raised
+        writer.forget_what_was_foreseen()
     started = time.monotonic()
     result = Result()
     await _write_what_can_be(writer, first, result, timeout_seconds)

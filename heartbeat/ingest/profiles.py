@@ -6,8 +6,8 @@ the same members in the same places. What digits can tell apart (ids, versions, 
 """
 
 import hashlib
-from collections.abc import Callable
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
@@ -26,7 +26,6 @@ _id, _name = attrgetter("id"), attrgetter("name")
 
 #: robots whose shape is remembered, and profiles that are known by identity; beyond it all are forgotten
 MOST_SHAPES = 100_000
-Numbers = Callable[[list[Motor]], list[float]]
 
 
 class Profile:
@@ -54,8 +53,8 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
     ids: list[int]
     #: names of motors, cameras and services, if digits could tell them apart; else None
     names: tuple[Any, ...] | None
-    #: channel and places of the motors that tell it, None for all
-    told: tuple[tuple[int, tuple[int, ...] | None], ...]
+    #: what reads a channel, and what picks the motors that tell it, None for all
+    told: tuple[tuple[Callable[[Motor], Any], Callable[[list[Motor]], tuple[Motor, ...]] | None], ...]
     #: the services' letters, and the health that legacy's robots would send
     letters: str | None
     health: str | None
@@ -87,10 +86,15 @@ def shape_of(said: V2Heartbeat, text: bytes) -> Shape:
 def numbers_of(shape: Shape, motors: list[Motor]) -> list[float]:
     """The known numbers of all motors, channel by channel."""
     numbers: list[float] = []
-    for channel, places in shape.told:
-        some = motors if places is None else [motors[place] for place in places]
-        numbers += map(_channels[channel], some)
+    for read, pick in shape.told:
+        numbers += map(read, motors if pick is None else pick(motors))
     return numbers
+
+
+def _pick(places: Sequence[int]) -> Callable[[list[Motor]], tuple[Motor, ...]]:
+    if len(places) == 1:
+        return lambda motors: (motors[places[0]],)
+    return itemgetter(*places)
 
 
 def _new_shape(said: V2Heartbeat, skeleton: int) -> Shape:
@@ -116,7 +120,8 @@ def _new_shape(said: V2Heartbeat, skeleton: int) -> Shape:
     profile = _profiles.setdefault(document, Profile(document))
     ambiguous = any(not _DIGITS_IN_A_NAME.isdisjoint(name or "") for some in names for name in some)
     ids = [motor.id for motor in said.motors]
-    return Shape(skeleton, profile, _rare(said), ids, names if ambiguous else None, told, letters, health)
+    reading = tuple((_channels[channel], None if places is None else _pick(places)) for channel, places in told)
+    return Shape(skeleton, profile, _rare(said), ids, names if ambiguous else None, reading, letters, health)
 
 
 def _names(said: V2Heartbeat) -> tuple[list[str | None], list[str], list[str]]:

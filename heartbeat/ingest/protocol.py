@@ -22,6 +22,8 @@ _V2 = b"POST /api/v2/heartbeat HTTP/1.1\r\n"
 _STATUS = b"POST /api/robot/status HTTP/1.1\r\n"
 #: headers with which a request is more than a heartbeat
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"trailer", b"origin"})
+MOST_NAMES = 1_000
+_names: dict[bytes, bytes] = {}
 _PLAIN_NAME = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -181,13 +183,23 @@ class _Response:
         self._protocol.answer(answer, self._marks)
 
 
+def _plain_name(spelt: bytes) -> bytes:
+    """A header's name in lower case, empty when it is unusual. Few names are heard again and again."""
+    name = spelt.lower()
+    if not _PLAIN_NAME.issuperset(name):
+        return b""
+    if len(_names) < MOST_NAMES:
+        _names[spelt] = name
+    return name
+
+
 def _plain_headers(head: bytes) -> Headers | None:
     """The headers, names in lower case; None when anything about them is unusual."""
     headers: dict[bytes, bytes] = {}
     for line in head.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or name in headers or not _PLAIN_NAME.issuperset(name):
+        spelt, colon, value = line.partition(b":")
+        name = _names.get(spelt) or _plain_name(spelt)
+        if not colon or not name or name in headers:
             return None
         headers[name] = value.strip(b" \t")
     if b"content-length" not in headers or not _UNUSUAL.isdisjoint(headers):

@@ -56,6 +56,7 @@ class Recorder:
         self._application_name = application_name
         self._pulse_seconds = pulse_seconds
         self._queue = Queue()
+        self._writer: Writer | None = None
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()
@@ -123,6 +124,12 @@ class Recorder:
         """
         if self._may_enter(beats, done):
             self._queue.enter(Waiting(beats, size, done, time.monotonic() + self._commit_timeout_seconds))
+            self._make_ready()
+
+    def _make_ready(self) -> None:
+        """Give the writer what is sure to be in the next commit: the one before it is under way meanwhile."""
+        while self._writer is not None and (beats := self._queue.form()):
+            self._writer.foresee(beats)
 
     def _may_enter(self, beats: Sequence[Beat], done: Done) -> bool:
         if not self.available or self._queue.is_full:
@@ -154,6 +161,7 @@ class Recorder:
                 backoff_seconds = min(backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
                 continue
             backoff_seconds = SHORTEST_BACKOFF_SECONDS
+            self._writer = writer
             try:
                 await self._write(connection, writer)
             except _LOST as error:
@@ -163,6 +171,7 @@ class Recorder:
                 await asyncio.sleep(SHORTEST_BACKOFF_SECONDS)
             finally:
                 self._ready.clear()
+                self._writer = None
                 connection.terminate()
                 self._queue.refuse_all("the database cannot be reached")
 
@@ -245,6 +254,7 @@ class Recorder:
                 await asyncio.sleep(0)
             finally:
                 answers()
+                self._make_ready()
             result = await writing
         except BaseException as error:
             writing.cancel()
@@ -262,6 +272,11 @@ def _nobody() -> None:
 
 
 def _tell(batch: list[Waiting], result: Result) -> None:
+    if not result.duplicates and not result.refused:
+        stored = (Outcome(result.deployments, duplicate=False),)
+        for waiting in batch:
+            waiting.tell(stored * len(waiting.beats))
+        return
     for waiting in batch:
         waiting.tell([result.of(beat) for beat in waiting.beats])
 

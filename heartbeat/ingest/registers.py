@@ -32,6 +32,20 @@ class Registers:
 
     async def name(self, beats: list[V2Beat]) -> None:
         """Give runs and profiles their numbers. Those committed for a batch that fails harm nobody."""
+        boots, profiles = self._unnamed(beats)
+        if boots:
+            await self._name_boots(boots)
+        if profiles:
+            await self._name_profiles(profiles)
+        if boots or profiles:
+            await self.name(beats)
+
+    def name_known(self, beats: list[V2Beat]) -> bool:
+        """The same as far as they are known; whether all were."""
+        boots, profiles = self._unnamed(beats)
+        return not boots and not profiles
+
+    def _unnamed(self, beats: list[V2Beat]) -> tuple[dict[tuple[bytes, str], V2Beat], set[Profile]]:
         boots: dict[tuple[bytes, str], V2Beat] = {}
         profiles: set[Profile] = set()
         for beat in beats:
@@ -44,12 +58,7 @@ class Registers:
             beat.profile_id = self._profiles.get(beat.profile)
             if beat.profile_id is None:
                 profiles.add(beat.profile)
-        if boots:
-            await self._name_boots(boots)
-        if profiles:
-            await self._name_profiles(profiles)
-        if boots or profiles:
-            await self.name(beats)
+        return boots, profiles
 
     async def _name_boots(self, boots: dict[tuple[bytes, str], V2Beat]) -> None:
         keys, names = zip(*boots, strict=True)

@@ -3,10 +3,10 @@
 Memory changes only after a commit, and is dropped with the connection: what was not confirmed is read again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -29,6 +29,14 @@ class Run(msgspec.Struct, gc=False, frozen=True):
 NEVER = Run(None, -1, None, None)
 
 
+class Runs(Protocol):
+    """The run of each robot."""
+
+    def get(self, robot_key: bytes, default: Run, /) -> Run:
+        """What was said last."""
+        ...
+
+
 @dataclass(slots=True)
 class Placed:
     """A batch, sorted out: what may be stored, what the log has, and what to remember once it is committed."""
@@ -38,7 +46,7 @@ class Placed:
     runs: dict[bytes, Run] = field(default_factory=dict)
 
 
-def to_look_up(beats: Iterable[V2Beat], runs: Mapping[bytes, Run]) -> list[V2Beat]:
+def to_look_up(beats: Iterable[V2Beat], runs: Runs) -> list[V2Beat]:
     """The beats of which memory cannot say whether they are stored: not newer than the newest of the same run."""
     unsure = []
     for beat in beats:
@@ -49,7 +57,7 @@ def to_look_up(beats: Iterable[V2Beat], runs: Mapping[bytes, Run]) -> list[V2Bea
     return unsure
 
 
-def place(beats: Iterable[V2Beat], runs: Mapping[bytes, Run], stored: set[Any]) -> Placed:
+def place(beats: Iterable[V2Beat], runs: Runs, stored: set[Any]) -> Placed:
     """Sort a batch out, in the order of arrival. `stored`: (boot_id, sequence) of what the log has.
 
     Gives each fresh beat its `at`: within a run the number decides what is newer, between runs the time.

@@ -29,7 +29,7 @@ Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Service = Literal["active", "inactive", "unknown"]
 
 
-class Motor(Struct, omit_defaults=True):
+class Motor(Struct, omit_defaults=True, gc=False):
     """One servo. All that today's host does not read is nullable."""
 
     id: Annotated[int, Meta(ge=0, le=253)]
@@ -44,21 +44,21 @@ class Motor(Struct, omit_defaults=True):
     status: Annotated[int, Meta(ge=0, le=255)] | None = None
 
 
-class Camera(Struct, omit_defaults=True):
+class Camera(Struct, omit_defaults=True, gc=False):
     """One camera and the frames it delivers per second (0: none)."""
 
     name: Name
     fps: NotNegative | None = None
 
 
-class Network(Struct, omit_defaults=True):
+class Network(Struct, omit_defaults=True, gc=False):
     """The robot's own link."""
 
     rssi_dbm: Number | None = None
     rtt_ms: NotNegative | None = None
 
 
-class Base(Struct, omit_defaults=True):
+class Base(Struct, omit_defaults=True, gc=False):
     """Velocity of the base: metres per second, degrees per second."""
 
     x_vel: Number | None = None
@@ -66,7 +66,7 @@ class Base(Struct, omit_defaults=True):
     theta_vel: Number | None = None
 
 
-class Peer(Struct, omit_defaults=True):
+class Peer(Struct, omit_defaults=True, gc=False):
     """One WebRTC connection of the robot, by its own statistics."""
 
     id: Name
@@ -78,7 +78,7 @@ class Peer(Struct, omit_defaults=True):
     fps: NotNegative | None = None
 
 
-class Device(Struct, omit_defaults=True):
+class Device(Struct, omit_defaults=True, gc=False):
     """An input device in somebody's hands (gamepad, leader arm, keyboard), and when it last moved."""
 
     kind: Name
@@ -86,7 +86,7 @@ class Device(Struct, omit_defaults=True):
     operator: Name | None = None
 
 
-class Flow(Struct, omit_defaults=True):
+class Flow(Struct, omit_defaults=True, gc=False):
     """A connection to one of the robot's ports, as the kernel sees it; nobody opens one to look."""
 
     port: Annotated[int, Meta(ge=1, le=65_535)]
@@ -98,7 +98,7 @@ class Flow(Struct, omit_defaults=True):
     rtt_ms: NotNegative | None = None
 
 
-class OperatorSeen(Struct, omit_defaults=True):
+class OperatorSeen(Struct, omit_defaults=True, gc=False):
     """A person or program that commands this robot, where the robot knows who it is."""
 
     id: Name
@@ -106,7 +106,7 @@ class OperatorSeen(Struct, omit_defaults=True):
     command_rate_hz: NotNegative | None = None
 
 
-class Teleop(Struct, omit_defaults=True):
+class Teleop(Struct, omit_defaults=True, gc=False):
     """What the robot sees of an operator (docs/teleop.md: signals, strong to weak). All of it may be absent."""
 
     #: age of the latest command and how many come per second
@@ -156,7 +156,7 @@ class Teleop(Struct, omit_defaults=True):
         )
 
 
-class V2Heartbeat(Struct, omit_defaults=True):
+class V2Heartbeat(Struct, omit_defaults=True, gc=False):
     """A v2 heartbeat, however it comes. Only `robot_id` is required."""
 
     robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID)]

@@ -16,9 +16,11 @@ from heartbeat.metrics import REJECTED
 
 log = structlog.get_logger(__name__)
 
-MOST_ROWS_PER_COMMIT = 1_000
+MOST_ROWS_PER_COMMIT = 1_024
 #: the share of backlogs, alone and beside what somebody waits for: each row makes that wait 40 µs longer
 MOST_ROWS_OF_BACKLOGS, MOST_ROWS_BESIDE_SINGLES = 1_000, 250
+#: so many are made ready at once for the next commit
+FORMED_AT_ONCE = 32
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
@@ -61,6 +63,9 @@ class Queue:
     def __init__(self) -> None:
         self._singles: deque[Waiting] = deque()
         self._backlogs: deque[Waiting] = deque()
+        #: the first ones of the next commit
+        self._formed: list[Waiting] = []
+        self._formed_bytes = 0
         self._bytes = 0
 
     @property
@@ -71,7 +76,8 @@ class Queue:
     @property
     def oldest(self) -> datetime | None:
         """When the first of those that wait was received."""
-        firsts = [queue[0].beats[0].received_at for queue in (self._singles, self._backlogs) if queue]
+        queues = (self._formed, self._singles, self._backlogs)
+        firsts = [queue[0].beats[0].received_at for queue in queues if queue]
         return min(filter(None, firsts), default=None)
 
     def enter(self, waiting: Waiting) -> None:
@@ -84,13 +90,27 @@ class Queue:
         self._backlogs.append(waiting)
         self._bytes += waiting.size
 
+    def form(self) -> list[Beat]:
+        """Give the next beats that are sure to be in the next commit, some at a time; none until there are so many."""
+        there_is_room = (
+            len(self._formed) <= MOST_ROWS_PER_COMMIT - FORMED_AT_ONCE and self._formed_bytes < MOST_BYTES_PER_COMMIT
+        )
+        if len(self._singles) < FORMED_AT_ONCE or not there_is_room:
+            return []
+        some = [self._singles.popleft() for _ in range(FORMED_AT_ONCE)]
+        self._formed += some
+        self._formed_bytes += sum(waiting.size for waiting in some)
+        return [beat for waiting in some for beat in waiting.beats]
+
     def take(self) -> list[Waiting]:
         """What may share a commit; what nobody waits for any more is refused."""
-        batch: list[Waiting] = []
-        size = 0
+        batch, self._formed = self._formed, []
+        size, self._formed_bytes = self._formed_bytes, 0
+        self._bytes -= size
         now = time.monotonic()
-        of_backlogs = MOST_ROWS_BESIDE_SINGLES if self._singles else MOST_ROWS_OF_BACKLOGS
-        for queue, most_rows in ((self._singles, MOST_ROWS_PER_COMMIT), (self._backlogs, of_backlogs)):
+        of_backlogs = MOST_ROWS_BESIDE_SINGLES if self._singles or batch else MOST_ROWS_OF_BACKLOGS
+        of_singles = MOST_ROWS_PER_COMMIT - len(batch)
+        for queue, most_rows in ((self._singles, of_singles), (self._backlogs, of_backlogs)):
             rows = 0
             while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
                 waiting = queue.popleft()
@@ -105,9 +125,12 @@ class Queue:
 
     def refuse_all(self, reason: str) -> None:
         """Nothing of what waits will be stored."""
-        while self._singles or self._backlogs:
-            (self._singles or self._backlogs).popleft().refuse(reason)
-        self._bytes = 0
+        waiting = [*self._formed, *self._singles, *self._backlogs]
+        for queue in (self._formed, self._singles, self._backlogs):
+            queue.clear()
+        self._bytes = self._formed_bytes = 0
+        for one in waiting:
+            one.refuse(reason)
 
 
 def refuse(beats: Sequence[Beat], done: Done, reason: str) -> None:

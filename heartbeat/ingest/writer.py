@@ -19,6 +19,7 @@ import asyncpg
 import structlog
 
 from heartbeat.errors import Misplaced
+from heartbeat.ingest.ahead import ACROSS_MIDNIGHT, Ahead, is_soon_after_midnight
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.marks import SHADOW
 from heartbeat.ingest.parameters import applied_columns, legacy_columns, v2_columns
@@ -29,8 +30,7 @@ from heartbeat.ingest.statement import LEGACY, V2, Statements
 
 log = structlog.get_logger(__name__)
 
-#: copies and retries of one request arrive within seconds: how far they are looked for across midnight, and back
-ACROSS_MIDNIGHT = timedelta(minutes=10)
+#: copies and retries of one request arrive within seconds: how far they are looked for back
 RETRY_SPAN = timedelta(days=1)
 #: after a heartbeat that was stored already, so long each row is looked for before it is stored
 CAREFUL_SECONDS = 5.0
@@ -60,6 +60,9 @@ class Writer:
         self._runs: dict[bytes, Run] = {}
         self._registers = Registers(connection)
         self._careful_until = float("-inf")
+        self._ahead: Ahead | None = None
+        #: runs of the batch that is being written; None while they are not known
+        self._under_way: Mapping[bytes, Run] | None = {}
 
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
@@ -69,8 +72,46 @@ class Writer:
         # The driver ends preparing with a flush, not a sync: until the next statement its locks on all tables stay.
         await self._connection.execute("SELECT", timeout=seconds)
 
+    def foresee(self, beats: Sequence[Beat]) -> None:
+        """Make ready what begins the next batch, or goes on with it: `write` gets it with the rest."""
+        if self._under_way is None:  # what that batch will be is not known yet
+            return
+        if self._ahead is None:
+            self._ahead = Ahead(self._registers, self._met, self._under_way, self._runs)
+        self._ahead.add(beats)
+
+    def forget_what_was_foreseen(self) -> None:
+        """The next batch is made ready anew."""
+        self._ahead = None
+
     async def write(self, beats: Sequence[Beat]) -> Written:
         """Commit `beats`, whose `received_at` is stamped. Raises what asyncpg raises; then nothing is acknowledged."""
+        ready = self._ready(beats)
+        written = Written()
+        try:
+            if ready is not None:
+                self._under_way = written.runs = ready.runs
+                await self._store_ready(ready, written)
+            else:
+                self._under_way = None
+                await self._write_what_is_new(beats, written)
+        except BaseException:
+            self._ahead = None  # it counted on this batch
+            raise
+        finally:
+            self._under_way = {}
+        self._runs.update(written.runs)
+        return written
+
+    def _ready(self, beats: Sequence[Beat]) -> Ahead | None:
+        """The batch as it can be sent at once; None when the database has to be asked something first."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or not ahead.begins(beats):
+            ahead = Ahead(self._registers, self._met, self._runs)
+        return ahead if ahead.completes(beats) else None
+
+    async def _write_what_is_new(self, beats: Sequence[Beat], written: Written) -> None:
+        """The same for a batch of which the database has to be asked something first."""
         legacy = [beat for beat in beats if isinstance(beat, LegacyBeat)]
         v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
         if v2:
@@ -80,19 +121,26 @@ class Writer:
         if strangers:
             async with self._connection.transaction():
                 met = await self._registers.meet(list(strangers.values()))
-                written = await self._store(legacy, v2, ChainMap(self._runs, met))
+                await self._store(legacy, v2, ChainMap(self._runs, met), written)
             for robot_key, run in met.items():
                 self._runs.setdefault(robot_key, run)
             self._met.update(strangers)
         else:
-            written = await self._store(legacy, v2, self._runs)
-        self._runs.update(written.runs)
-        return written
+            await self._store(legacy, v2, self._runs, written)
 
-    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Mapping[bytes, Run]) -> Written:
+    async def _store_ready(self, ready: Ahead, written: Written) -> None:
+        duplicates: list[Beat] = []
+        if ready.v2:
+            written.deployments = await self._record(V2, ready.v2, ready.v2_columns.literals(), duplicates)
+        if ready.legacy:
+            written.deployments = await self._record(LEGACY, ready.legacy, ready.legacy_columns.literals(), duplicates)
+        await self._end(written, duplicates)
+
+    async def _store(
+        self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Mapping[bytes, Run], written: Written
+    ) -> None:
         legacy, before = await self._without_stored_yesterday(legacy)
         duplicates: list[Beat] = [*before]
-        written = Written()
         if v2:
             placed = place(v2, runs, await self._stored_sequences(v2, runs))
             duplicates += placed.duplicates
@@ -103,12 +151,14 @@ class Writer:
             written.runs = placed.runs
         if legacy:
             written.deployments = await self._record(LEGACY, legacy, legacy_columns(legacy), duplicates)
+        await self._end(written, duplicates)
+
+    async def _end(self, written: Written, duplicates: Sequence[Beat]) -> None:
         if duplicates:
             await self._raise_roles(duplicates)
         if written.deployments is None:  # nothing of the batch was new
             written.deployments = await self._connection.fetchval("SELECT revision FROM heartbeat_deploymentsrevision")
         written.duplicates = {id(beat) for beat in duplicates}
-        return written
 
     async def _record(
         self, statements: Statements, beats: Sequence[Beat], columns: list[Any], duplicates: list[Beat]
@@ -174,9 +224,9 @@ class Writer:
         """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
         if not beats or beats[0].received_at is None:
             return beats, []
-        midnight = datetime.combine(beats[0].received_at.date(), time_of_day(), UTC)
-        if beats[0].received_at - midnight > ACROSS_MIDNIGHT:
+        if not is_soon_after_midnight(beats[0].received_at):
             return beats, []
+        midnight = datetime.combine(beats[0].received_at.date(), time_of_day(), UTC)
         identities = [beat.request_id for beat in beats if beat.request_id is not None]
         rows = await self._connection.fetch(FIND_REQUESTS, identities, midnight - ACROSS_MIDNIGHT, midnight)
         found = {row["request_id"] for row in rows}

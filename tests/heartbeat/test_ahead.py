@@ -1,0 +1,127 @@
+"""A batch that is made ready while the one before it is under way is stored as any other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+
+from heartbeat.ingest import schema
+from heartbeat.ingest.beat import V2Beat
+from heartbeat.ingest.marks import marks_of
+from heartbeat.ingest.partitions import make_partitions
+from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.writer import Writer
+
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    await make_partitions(connection)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def writer(connection: asyncpg.Connection) -> Writer:
+    """One that knows robots 0 to 9, which have said number 1."""
+    writer = Writer(connection)
+    await writer.prepare(10)
+    await writer.write([said(number, 1) for number in range(10)])
+    return writer
+
+
+def said(robot: int, sequence: int, **fields: Any) -> V2Beat:
+    """A heartbeat; the later its number the later it came."""
+    motors = [{"id": place, "position_degrees": robot * 100.0 + place} for place in range(robot % 3)]
+    document = {"robot_id": f"R{robot}", "boot_id": "b", "sequence": sequence, "motors": motors, **fields}
+    text = msgspec.json.encode(document)
+    beat = v2_beat(schema.decode(text), text, marks_of({}))
+    beat.received_at = beat.at = NOON + timedelta(seconds=sequence, microseconds=robot)
+    return beat
+
+
+async def positions(connection: asyncpg.Connection, sequence: int) -> dict[str, list[float] | None]:
+    """By robot, the positions of its motors, as they are stored."""
+    rows = await connection.fetch(
+        "SELECT s.robot_id, h.motors FROM heartbeat_heartbeat h JOIN heartbeat_spelling s ON s.id = h.spelling_id "
+        "WHERE h.sequence = $1",
+        sequence,
+    )
+    return {row["robot_id"]: row["motors"] for row in rows}
+
+
+async def test_pieces_of_a_batch_keep_their_own_numbers(writer: Writer, connection: asyncpg.Connection) -> None:
+    batch = [said(number, 2) for number in range(10)]
+    writer.foresee(batch[:4])
+    writer.foresee(batch[4:7])
+
+    written = await writer.write(batch)
+
+    assert not written.duplicates
+    assert await positions(connection, 2) == {
+        f"R{robot}": [robot * 100.0 + place for place in range(robot % 3)] or None for robot in range(10)
+    }
+
+
+async def test_what_comes_again_while_it_is_being_stored_is_a_duplicate(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    first, again, other = said(1, 2), said(1, 2), said(2, 2)
+    again.received_at = again.at = NOON + timedelta(seconds=2) + timedelta(milliseconds=5)
+    under_way = asyncio.ensure_future(writer.write([first]))
+    await asyncio.sleep(0)
+    writer.foresee([again, other])
+    await under_way
+
+    written = await writer.write([again, other])
+
+    assert written.duplicates == {id(again)}
+    assert sorted(await positions(connection, 2)) == ["R1", "R2"]
+
+
+async def test_what_counted_on_a_batch_that_failed_is_made_ready_anew(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    poisonous, next_one = said(1, 5), said(1, 4)
+    poisonous.told = (*poisonous.told[:16], 1e300, *poisonous.told[17:])
+    next_one.received_at = next_one.at = NOON + timedelta(seconds=5) + timedelta(milliseconds=5)
+    under_way = asyncio.ensure_future(writer.write([poisonous]))
+    await asyncio.sleep(0)
+    writer.foresee([next_one])
+    with pytest.raises(asyncpg.DataError):
+        await under_way
+
+    await writer.write([next_one])
+
+    row = await connection.fetchrow("SELECT at, received_at FROM heartbeat_history WHERE sequence = 4")
+    assert row["at"] == row["received_at"]
+
+
+async def test_a_robot_that_was_never_met_costs_its_neighbours_nothing(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    batch = [said(1, 2), said(77, 1), said(2, 2)]
+    writer.foresee(batch[:2])
+
+    written = await writer.write(batch)
+
+    assert not written.duplicates
+    assert await connection.fetchval("SELECT count(*) FROM heartbeat_history") == 13
+    assert await connection.fetchval("SELECT sequence FROM heartbeat_robot WHERE robot_id = 'R77'") == 1
+
+
+async def test_a_batch_that_turns_out_otherwise_is_stored_as_it_is(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    one, two, three = said(1, 2), said(2, 2), said(3, 2)
+    writer.foresee([one, two])
+
+    await writer.write([two, three])
+
+    assert sorted(await positions(connection, 2)) == ["R2", "R3"]
