@@ -61,6 +61,8 @@ ALERTMANAGER_TOKEN = os.environ.get("ALERTMANAGER_TOKEN", "")
 ALERT_PIPELINE_ALERT = os.environ.get("ALERT_PIPELINE_ALERT", "Watchdog")
 #: run when an emergency finds legacy unhealthy; empty means nobody can restart it from here
 LEGACY_RESTART_COMMAND = os.environ.get("LEGACY_RESTART_COMMAND", "")
+#: brings a deployment that legacy's API cannot express into it; empty: nobody does (docs/sync.md)
+LEGACY_DEPLOY_COMMAND = os.environ.get("LEGACY_DEPLOY_COMMAND", "")
 #: start scratch copies for A/B tests of calls with effects; empty: an address has to be given
 SCRATCH_LEGACY_COMMAND = os.environ.get("SCRATCH_LEGACY_COMMAND", "")
 SCRATCH_NEW_COMMAND = os.environ.get("SCRATCH_NEW_COMMAND", "")
@@ -268,6 +270,7 @@ CELERY_BEAT_SCHEDULE = {
     "keep-up-history": {"task": "heartbeat.keep_up_history", "schedule": 60.0},
     "keep-history": {"task": "heartbeat.keep_history", "schedule": 3600.0},
     "keep-operation": {"task": "teleop.keep_history", "schedule": 3600.0},
+    "hand-over-deployments": {"task": "migration.hand_over_deployments", "schedule": 5.0},
     "rehearse-rollback": {"task": "migration.rehearse_rollback", "schedule": 10.0},
     "check-state": {"task": "migration.check_state", "schedule": 15.0},
     "keep-base-backup": {"task": "migration.keep_base_backup", "schedule": 60.0},

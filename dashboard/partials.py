@@ -105,7 +105,7 @@ def signatures(state: dict[str, Any]) -> dict[str, Any]:
         "shift": [shift["id"], shift["state"]] if shift else None,
         "latch": latch["at"] if latch else None,
         "vote": [phase["slug"], phase["started_at"], votes],
-        "rollback": [phase["slug"], phase["started_at"], bool(latch)],
+        "rollback": [phase["slug"], phase["started_at"], bool(latch), state["legacy_lacks"]],
         "way": _way_signature(state["way"]),
     }
 

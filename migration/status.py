@@ -20,6 +20,7 @@ from migration import (
 )
 from migration.alerts import pipeline
 from migration.clock import Clock, system_clock
+from migration.handing_over import lacking
 from migration.models import Alert, AuditEntry, GateResult, PhaseRun, Rollback, TrafficShift
 from migration.rules.phases import PHASES, Phase, next_phase, phase_of, rollback_target
 from migration.rules.voting import Role, why_void
@@ -83,6 +84,7 @@ def status(now: datetime | None = None) -> dict[str, Any]:
         ],
         "worst": _worst(alerts, unguarded, latch),
         "last_rollback": _last_rollback(),
+        "legacy_lacks": lacking(),
         "changes": [
             {"at": entry.at.isoformat(), "who": entry.actor, "sentence": entry.sentence}
             for entry in AuditEntry.objects.all()[:8]

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from migration import comparing, pulses, rehearsing, restoring, shifting
+from migration import comparing, handing_over, pulses, rehearsing, restoring, shifting
 from migration.actors import Actor
 from migration.backups import archiving, making, scheduling, verifying
 from migration.backups.locking import BackupIsRunning
@@ -27,6 +27,12 @@ def compare_rows() -> None:
 def full_sync(run_id: int) -> None:
     """Work at a full sync that somebody asked for."""
     runs.work(run_id)
+
+
+@shared_task(name="migration.hand_over_deployments", expires=15)
+def hand_over_deployments() -> None:
+    """Hand what legacy's API cannot express to the configured command."""
+    handing_over.hand_over()
 
 
 @shared_task(name="migration.prove_worker", expires=5)

@@ -130,6 +130,12 @@ class DeploymentMappingAdmin(ReadOnly):
     search_fields = ["new_id", "target_id", "legacy_id"]
 
 
+@admin.register(models.HandOver)
+class HandOverAdmin(ReadOnly):
+    list_display = ["new_id", "attempts", "tried_at", "failure", "done_at"]
+    search_fields = ["new_id"]
+
+
 @admin.register(models.Cohort)
 class CohortAdmin(ReadOnly):
     list_display = ["name", "ramp", "robots", "frozen_at"]

@@ -5,7 +5,7 @@ from migration.models.audit import AuditEntry
 from migration.models.backup import Backup
 from migration.models.check_result import CheckResult
 from migration.models.contact import Channel, Contact, EscalationStep, RotaShift
-from migration.models.deployment_mapping import DeploymentMapping
+from migration.models.deployment_mapping import DeploymentMapping, HandOver
 from migration.models.discrepancy import Discrepancy
 from migration.models.evidence import Comparison, GateResult, Pulse, TrafficSample
 from migration.models.guarding import AutomationSwitch, WatchFinding, WatchRule
@@ -47,6 +47,7 @@ __all__ = [
     "EscalationStep",
     "FreezeWindow",
     "GateResult",
+    "HandOver",
     "HistoryGap",
     "HookAnswer",
     "IntegrityCheck",

@@ -184,6 +184,7 @@ _CANARY: dict[str, Any] = {
         {"name": "lag", "severity": "warning", "sentence": "Sync lag new → legacy 4.1 s", "opened_at": _ago(minutes=3)}
     ],
     "worst": "warn",
+    "legacy_lacks": [],
     "last_rollback": {
         "from": 10,
         "to": 0,

@@ -5,11 +5,13 @@ import re
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from heartbeat.api.schema import document, operations
 from heartbeat.models import Heartbeat, Profile, Robot, Spelling
 from migration import routing, voting
-from migration.models import AuditEntry, Rollback, TrafficShift, Vote
+from migration.models import AuditEntry, Rollback, SyncState, TrafficShift, Vote
+from migration.models.sync_state import THE_SYNC
 from migration.rules.voting import Role
 from tests.builders import heard_robot, person
 
@@ -133,6 +135,17 @@ def test_a_viewer_sees_no_enabled_button_that_would_change_anything(canary):
     assert enabled == ['<button class="btn quiet" type="submit">'] * 2  # sign out, in the rail and on a phone
     assert set(re.findall(r'<form[^>]*action="([^"]*)"', html)) == {"/logout/"}
     assert "hx-post" not in html
+
+
+def test_what_legacy_cannot_offer_is_said_before_a_rollback_is_confirmed(canary):
+    SyncState.objects.create(pk=THE_SYNC, at=timezone.now(), unsayable=["dep_new"])
+
+    html = page_of(person()).get("/").content.decode()
+
+    dialog = html[html.index('data-testid="rollback-lacks"') : html.index('id="rollback-why"')]
+    assert "Legacy cannot offer 1 deployment to the robots that go back" in dialog
+    assert "dep_new" in dialog
+    assert "no command is configured" in dialog
 
 
 @pytest.mark.parametrize(
