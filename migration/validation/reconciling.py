@@ -14,6 +14,7 @@ from migration.models import Discrepancy, Reconciliation
 from migration.rules.comparing import Difference, Reading, differences
 from migration.rules.pairing import can_be_read_alone
 from migration.validation import taking
+from migration.validation.echoes import in_their_time
 from migration.validation.reading import BothSystems, Unreadable
 
 log = structlog.get_logger(__name__)
@@ -174,7 +175,7 @@ def _read(systems: BothSystems, discrepancy: Discrepancy) -> Reading:
     if discrepancy.subject == Subject.DEPLOYMENT:
         rows = systems.deployments()
         return rows.legacy.get(discrepancy.robot_id), rows.new.get(discrepancy.robot_id)
-    return systems.row(discrepancy.robot_id)
+    return in_their_time(discrepancy.robot_id, systems.row(discrepancy.robot_id))
 
 
 def _differing(discrepancy: Discrepancy, reading: Reading) -> list[Difference]:

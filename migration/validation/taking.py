@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,9 +14,11 @@ from heartbeat.deployments import keep_deployment
 from heartbeat.ingest.beat import LegacyBeat, check_beat, health_text, status_beat
 from heartbeat.ingest.marks import SHADOW, Marks
 from heartbeat.ingest.writer import Writer
+from heartbeat.rules.identity import row_key_of
 from heartbeat.rules.liveness import offline_after_seconds
 from heartbeat.rules.rows import CHECK_FIELDS, OFFLINE_MARK, STATUS_FIELDS
 from migration.errors import Refused
+from migration.models import Replayed
 from migration.rules.comparing import LAST_SEEN_BOUND_SECONDS, Row
 
 TIMEOUT_SECONDS = 5.0
@@ -49,11 +51,12 @@ def new_takes_row(legacy: Row, new: Row | None) -> None:
 
 
 def legacy_takes_row(new: Row, *, now: datetime) -> None:
-    """Tell legacy the robot's newest state, in a heartbeat.
+    """Tell legacy the robot's newest state, in a heartbeat, and remember that it was told: its row is an echo then.
 
     Raises `Refused` for a silent robot: legacy stamps what it hears with now, so the robot would look alive.
     """
-    silent = (now - _aware(new.get("last_seen"))).total_seconds()
+    at = _aware(new.get("last_seen"))
+    silent = (now - at).total_seconds()
     limit = offline_after_seconds(settings.ROBOT_INTERVAL_SECONDS)
     if silent > limit:
         raise Refused(
@@ -62,12 +65,15 @@ def legacy_takes_row(new: Row, *, now: datetime) -> None:
     body = {name: new.get(name) for name in STATUS_FIELDS}
     if not isinstance(body["robot_id"], str) or not isinstance(body["status"], str):
         raise Refused("it never sent a heartbeat, so there is nothing that legacy could be told")
+    sent_at = datetime.now(UTC)
     try:
         answer = httpx.post(f"{settings.LEGACY_URL}/api/robot/status", json=body, timeout=TIMEOUT_SECONDS)
     except httpx.HTTPError as error:
         raise Refused(f"legacy could not be told: {error or type(error).__name__}") from error
     if answer.status_code != httpx.codes.OK:
         raise Refused(f"legacy answered {answer.status_code}")
+    told = {"robot_id": body["robot_id"], "at": at, "sent_at": sent_at, "acknowledged_at": datetime.now(UTC)}
+    Replayed.objects.update_or_create(key=row_key_of(body["robot_id"]), defaults={**told, "body": body})
 
 
 def new_takes_deployment(legacy: Row) -> None:

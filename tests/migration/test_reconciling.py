@@ -156,6 +156,18 @@ def test_a_silent_robot_is_not_made_to_look_alive_in_legacy_and_a_live_one_is_to
     assert [each["robot_id"] for each in httpx.get(f"{both}/api/robots").json()] == ["alive"]
 
 
+def test_legacy_takes_the_row_of_a_robot_that_rests_between_two_heartbeats(both):
+    taking.new_takes_row(row("Lekiwi_1", status="deploying", seconds_ago=2.9), None)
+    qa, lead = as_person(Role.QA), as_person(Role.MIGRATION_LEAD)
+    proposal = f"{API}/discrepancies/{found().pk}/reconciliations"
+    made = qa.post(proposal, {"taker": "legacy", "reason": "legacy lost it"}, format="json").json()["id"]
+
+    done = lead.post(f"{API}/reconciliations/{made}/review", {"approve": True}, format="json").json()
+
+    assert (done["state"], done["failure"]) == ("applied", "")
+    assert integrity.check().is_whole
+
+
 def test_a_newer_row_of_new_is_never_overwritten_by_a_stale_one_of_legacy(both):
     taking.new_takes_row(row("Lekiwi_1", status="success"), None)
     put(both, [row("Lekiwi_1", seconds_ago=60)])
