@@ -216,7 +216,14 @@ def ingest_arguments(port: str) -> list[str]:
     """How Python runs ingest: the protocol's short way, robots' sockets without compression."""
     command = ["-m", "uvicorn", "config.ingest:application", "--host", LOOPBACK, "--port", port]
     command += ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers"]
-    command += ["--ws", "websockets-sansio", "--ws-per-message-deflate", "false", "--ws-max-size", "131072"]
+    command += [
+        "--ws",
+        "heartbeat.direct_socket:DirectSocket",
+        "--ws-per-message-deflate",
+        "false",
+        "--ws-max-size",
+        "131072",
+    ]
     return [*command, "--no-access-log", "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "3"]
 
 

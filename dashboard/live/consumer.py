@@ -20,9 +20,10 @@ from django.utils import timezone
 from dashboard.live.hub import Hub
 from dashboard.live.message import Message
 from dashboard.live.metrics import HANDSHAKES
-from dashboard.live.protocol import EXTENSION, BrowserSocket
+from dashboard.live.protocol import BrowserSocket
 from dashboard.live.sessions import Sessions, session_key_of
 from dashboard.live.view import Seat
+from heartbeat.direct_socket import EXTENSION
 
 log = structlog.get_logger(__name__)
 

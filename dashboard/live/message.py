@@ -4,14 +4,15 @@ RFC 6455 frames of a server are not masked, and with `no_context_takeover` (RFC 
 no other, so the very same bytes serve every browser.
 """
 
-import struct
 import zlib
 from typing import Any
 
 import msgspec
 
-_TEXT = 0x81
-_DEFLATED_TEXT = _TEXT | 0x40
+from heartbeat.direct_socket import frame_of
+
+#: final, text, deflated
+_DEFLATED_TEXT = 0xC1
 _SYNC_MARK = b"\x00\x00\xff\xff"
 #: below this a deflated text is hardly shorter
 WORTH_DEFLATING_BYTES = 200
@@ -32,11 +33,11 @@ class Message:
         """The whole frame, header included; deflated where the socket agreed to it and it is worth it."""
         if not deflate or len(self._text) < WORTH_DEFLATING_BYTES:
             if self._plain is None:
-                self._plain = _header(_TEXT, len(self._text)) + self._text
+                self._plain = frame_of(self._text)
             return self._plain
         if self._deflated is None:
             packed = _deflate(self._text)
-            self._deflated = _header(_DEFLATED_TEXT, len(packed)) + packed
+            self._deflated = frame_of(packed, _DEFLATED_TEXT)
         return self._deflated
 
     @property
@@ -58,11 +59,3 @@ _encode = msgspec.json.Encoder(enc_hook=_plain_text).encode
 def _deflate(text: bytes) -> bytes:
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return (packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(_SYNC_MARK)
-
-
-def _header(first: int, length: int) -> bytes:
-    if length < 126:
-        return struct.pack("!BB", first, length)
-    if length < 1 << 16:
-        return struct.pack("!BBH", first, 126, length)
-    return struct.pack("!BBQ", first, 127, length)

@@ -13,10 +13,11 @@ from typing import Any
 import msgspec
 import structlog
 
+from heartbeat.direct_socket import EXTENSION, DirectSocket, frame_of
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest import schema
 from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
-from heartbeat.ingest.answers import Receive, Scope, Send
+from heartbeat.ingest.answers import Message, Receive, Scope, Send
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.extending import Frame
 from heartbeat.ingest.marks import Marks, marks_of
@@ -29,8 +30,10 @@ log = structlog.get_logger(__name__)
 TOKEN_REVOKED = 4401
 #: heartbeats of one socket that may wait for their commit; a robot that sends more is not read for a while
 MOST_WAITING = 1_000
-#: messages that may wait to be sent; a robot that does not read them is dropped
-MOST_UNSENT = 2_000
+#: what may wait to be sent; a robot that does not read it is dropped
+MOST_UNSENT_BYTES = 256 * 1024
+#: of the number in an acknowledgement, about
+_NUMBER_BYTES = 16
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,14 +72,20 @@ class RobotSocket:
         if isinstance(admitted, Refusal):
             await _refuse(scope, send, admitted)
             return
+        socket: DirectSocket | None = scope["extensions"].get(EXTENSION)
+        if socket is None:
+            raise RuntimeError("start ingest with --ws heartbeat.direct_socket:DirectSocket")
         await send({"type": "websocket.accept"})
-        connection = _Connection(self._calls, self._frames, admitted, marks_of(headers, scope.get("client")))
+        connection = _Connection(self._calls, self._frames, admitted, marks_of(headers, scope.get("client")), socket)
         self._open.add(connection)
         SOCKETS.inc()
         try:
-            await connection.serve(receive, send)
+            connection.greet()
+            while (message := await receive())["type"] != "websocket.disconnect":
+                connection.take(_bytes_of(message))  # it spoke before it was let in
         finally:
             SOCKETS.dec()
+            connection.leave()
             self._open.discard(connection)
 
     def tell(self, robot_key: bytes, message: dict[str, Any]) -> int:
@@ -102,52 +111,49 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
+def _bytes_of(message: Message) -> bytes:
+    text = message.get("text")
+    return text.encode("utf-8", "surrogatepass") if text is not None else message.get("bytes") or b""
+
+
 class _Connection:
     """One open socket: what it sent and waits for, and what it has to be told."""
 
-    def __init__(self, calls: Calls, frames: Mapping[str, Frame], admitted: Admitted, marks: Marks) -> None:
+    def __init__(
+        self, calls: Calls, frames: Mapping[str, Frame], admitted: Admitted, marks: Marks, socket: DirectSocket
+    ) -> None:
         self._calls = calls
         self._frames = frames
         self.robot_key = admitted.robot_key
         self._admitted = admitted
         self._marks = marks
+        self._socket = socket
+        self._loop = asyncio.get_running_loop()
         self._waiting = 0
-        self._room = asyncio.Event()
-        self._room.set()
+        self._reads = True
         self._acknowledged: dict[str, list[int]] = {}
-        self._unsent: list[dict[str, Any]] = []
-        self._news = asyncio.Event()
-        self._close_with: tuple[int, str] | None = None
+        self._unsent: list[bytes] = []
+        self._unsent_bytes = 0
+        self._will_write = False
 
-    async def serve(self, receive: Receive, send: Send) -> None:
-        """Read until the robot leaves; write what there is to say."""
-        hello = {"type": "hello", "robot_id": self._admitted.robot_id, "server_time": datetime.now(UTC)}
-        await send({"type": "websocket.send", "text": _encode(hello).decode()})
-        writing = asyncio.create_task(self._write(send))
-        try:
-            await self._read(receive)
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+    def greet(self) -> None:
+        """Say whose socket it is, and take messages from now on."""
+        self._socket.on_message, self._socket.on_room = self.take, self._write
+        self.tell({"type": "hello", "robot_id": self._admitted.robot_id, "server_time": datetime.now(UTC)})
 
-    async def _read(self, receive: Receive) -> None:
-        while self._close_with is None:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text = message.get("text")
-            self._take(text.encode("utf-8", "surrogatepass") if text is not None else message.get("bytes") or b"")
-            if not self._room.is_set():
-                await self._room.wait()
+    def leave(self) -> None:
+        """The robot has gone."""
+        self._socket.on_message = self._socket.on_room = None
 
     def end_if_revoked(self) -> bool:
         """Whether the token was revoked or has expired; then the socket is closed."""
         if self._calls.access.still_admits(self._admitted):
             return False
-        self._end(TOKEN_REVOKED, "the token is not valid any more")
+        self._socket.close_with(TOKEN_REVOKED, "the token is not valid any more")
         return True
 
-    def _take(self, frame: bytes) -> None:
+    def take(self, frame: bytes) -> None:
+        """Take a message."""
         if self.end_if_revoked():
             return
         try:
@@ -174,12 +180,14 @@ class _Connection:
             self.tell({"type": "retry", "sequences": [sequence], "retry_after_s": max(1, math.ceil(wait))})
             return
         self._waiting += 1
-        if self._waiting >= MOST_WAITING:
-            self._room.clear()
+        if self._waiting >= MOST_WAITING and self._reads:
+            self._reads = False
+            self._socket.transport.pause_reading()
 
         def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
             self._waiting -= 1
-            self._room.set()
+            if not self._reads and self._waiting <= MOST_WAITING // 2:
+                self._read_again()
             outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
             if isinstance(outcome, Unavailable):
                 retry = {"type": "retry", "sequences": [sequence], "retry_after_s": outcome.retry_after_seconds}
@@ -188,44 +196,49 @@ class _Connection:
                 self.tell(_refused(sequence, 422, "", str(outcome)))
             else:
                 self._acknowledged.setdefault(boot_id, []).append(sequence)
-                self._news.set()
+                self._is_news(_NUMBER_BYTES)
 
         self._calls.recorder.submit((beat,), beat.size, done)
+
+    def _read_again(self) -> None:
+        self._reads = True
+        if not self._socket.transport.is_closing():
+            self._socket.transport.resume_reading()
 
     def _take_other(self, kind: str, frame: bytes) -> None:
         take = self._frames.get(kind)
         if take is None:
-            raise schema.Invalid("type", f"{kind!r} is none of heartbeat, {', '.join(self._frames)}")
+            raise schema.Invalid("type", f"{kind[:64]!r} is none of heartbeat, {', '.join(self._frames)}")
         take(self._admitted, frame, self.tell)
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Say something; a robot that does not read is dropped."""
-        if len(self._unsent) >= MOST_UNSENT:
-            self._end(1013, "the robot does not read")
+        """Say something."""
+        self._unsent.append(text := _encode(message))
+        self._is_news(len(text))
+
+    def _is_news(self, size: int) -> None:
+        """Write soon; a robot that does not read is dropped."""
+        self._unsent_bytes += size
+        if self._unsent_bytes > MOST_UNSENT_BYTES:
+            self._socket.close_with(1013, "the robot does not read")
+        elif not self._will_write:
+            self._will_write = True
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        """One message holds all acknowledgements that came since the one before."""
+        self._will_write = False
+        if self._socket.is_full:
             return
-        self._unsent.append(message)
-        self._news.set()
-
-    def _end(self, code: int, reason: str) -> None:
-        self._close_with = (code, reason)
-        self._news.set()
-
-    async def _write(self, send: Send) -> None:
-        """One message holds all acknowledgements that came while the one before was written."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            acknowledged, self._acknowledged = self._acknowledged, {}
-            unsent, self._unsent = self._unsent, []
-            for boot_id, sequences in acknowledged.items():
-                text = b'{"type":"ack","boot_id":%s,"sequences":%s}' % (_encode(boot_id), _encode(sequences))
-                await send({"type": "websocket.send", "text": text.decode()})
-            for message in unsent:
-                await send({"type": "websocket.send", "text": _encode(message).decode()})
-            if self._close_with is not None:
-                code, reason = self._close_with
-                await send({"type": "websocket.close", "code": code, "reason": reason})
-                return
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        unsent, self._unsent = self._unsent, []
+        self._unsent_bytes = 0
+        acks = [
+            b'{"type":"ack","boot_id":%s,"sequences":%s}' % (_encode(boot_id), _encode(sequences))
+            for boot_id, sequences in acknowledged.items()
+        ]
+        if acks or unsent:
+            self._socket.write_frame(b"".join(map(frame_of, (*acks, *unsent))))
 
 
 def _log_result(admitted: Admitted, frame: bytes, tell: object) -> None:
