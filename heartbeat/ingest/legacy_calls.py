@@ -37,7 +37,7 @@ def plain_status(headers: Headers, body: bytes, marks: Marks) -> LegacyBeat | No
         said = _status_decoder.decode(body)
         if not body.isascii():
             body.decode()  # what msgspec skips it does not check
-        if b"\\u0000" in body:
+        if b"\\" in body and b"\\u0000" in body:
             return None
         health: bytes | None = bytes(said.health)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -157,10 +157,9 @@ class _Connection:
         if self.end_if_revoked():
             return
         try:
-            if b'"type"' in frame and (kind := _type_of(frame)) != "heartbeat":
-                self._take_other(kind, frame)
+            said = self._heartbeat_in(frame)
+            if said is None:
                 return
-            said = schema.decode(frame)
             if said.boot_id is None or said.sequence is None:
                 raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
         except schema.Invalid as error:
@@ -168,6 +167,23 @@ class _Connection:
             self.tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
             return
         self._store(said, frame)
+
+    def _heartbeat_in(self, frame: bytes) -> schema.V2Heartbeat | None:
+        """The heartbeat; None for another kind of frame, which was taken. Raises Invalid."""
+        if frame.startswith(b'{"type"') and (kind := _type_of(frame)) != "heartbeat":
+            self._take_other(kind, frame)
+            return None
+        try:
+            said = schema.decode_frame(frame)
+        except schema.Invalid:
+            if (kind := _type_of(frame)) == "heartbeat":
+                raise
+            self._take_other(kind, frame)
+            return None
+        if said.type == "heartbeat":
+            return said
+        self._take_other(said.type, frame)
+        return None
 
     def _store(self, said: schema.V2Heartbeat, frame: bytes) -> None:
         beat = v2_beat(said, frame, self._marks)
