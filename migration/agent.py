@@ -4,7 +4,19 @@ from datetime import timedelta
 
 import structlog
 
-from migration import advancing, alerting, climbing, guarding, pulses, ramping, recording, restoring, routing, shifting
+from migration import (
+    advancing,
+    alerting,
+    climbing,
+    cohort_telling,
+    guarding,
+    pulses,
+    ramping,
+    recording,
+    restoring,
+    routing,
+    shifting,
+)
 from migration.clock import system_clock
 from migration.drivers.errors import RouteError
 from migration.errors import Refused
@@ -27,6 +39,7 @@ def tick() -> None:
     _tend_route_file()
     guarding.tend()
     _tend_restores()
+    cohort_telling.tend()
     pulses.beat("route_agent")
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from django.db.models import FloatField, Func, Min
 from django.db.models.functions import Extract
 
-from migration.drivers.statistics import Latency
 from migration.models import TrafficSample
+from migration.rules import cohort_errors
+from migration.rules.cohort_errors import CohortServed
 from migration.rules.gates import SLOW_MILLISECONDS
+from migration.rules.latency import Latency
 from migration.rules.sequential import Evidence
 from migration.rules.watching import Window
 
@@ -68,6 +70,8 @@ class Flow:
     seconds: float
     parts: Mapping[str, Served]
     counts: Mapping[str, int]
+    #: what each system did for each cohort of robots that it owned
+    cohorts: tuple[CohortServed, ...] = ()
 
     def served(self, system: str) -> Served:
         """Both roles of one system."""
@@ -105,7 +109,8 @@ COUNTS = (
 
 def nothing() -> dict[str, Any]:
     """Totals before anything was counted."""
-    return {**{part: {"requests": 0, "errors": 0, "buckets": {}} for part in PARTS}, **dict.fromkeys(COUNTS, 0)}
+    parts = {part: {"requests": 0, "errors": 0, "buckets": {}} for part in PARTS}
+    return {**parts, **dict.fromkeys(COUNTS, 0), "cohorts": {}}
 
 
 def change(before: Mapping[str, Totals] | None, after: Mapping[str, Totals]) -> dict[str, Any]:
@@ -156,7 +161,8 @@ def between(earlier: Totals, later: Totals, seconds: float) -> Flow:
             after["errors"] - before.get("errors", 0),
             {edge: count - old.get(edge, 0) for edge, count in after["buckets"].items()},
         )
-    return Flow(seconds, parts, {name: later.get(name, 0) - earlier.get(name, 0) for name in COUNTS})
+    cohorts = cohort_errors.between(earlier.get("cohorts", {}), later.get("cohorts", {}))
+    return Flow(seconds, parts, {name: later.get(name, 0) - earlier.get(name, 0) for name in COUNTS}, cohorts)
 
 
 def since(moment: datetime) -> Flow | None:

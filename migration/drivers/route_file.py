@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from migration.drivers import atomic_file, latch
+from migration.drivers.cohort_file import CohortFile
 from migration.drivers.errors import CannotWriteRoutes, Latched, NotLatched, StaleVersion, UnreadableRoutes
 from migration.drivers.latch import Latch
 from migration.rules.plans import InvalidPlan, RoutePlan
@@ -141,6 +142,7 @@ class RouteFile:
         Envoy answers 404 to every robot on a broken route file, and does not start without one. If a latch holds
         and the route is lost, an emergency's plan is written, not `plan`. Raises `CannotWriteRoutes`.
         """
+        CohortFile(self.directory).initialise()
         with self._writing() as lock:
             routed = self._readable()
             if routed is None:

@@ -6,9 +6,12 @@ The easy counter, `upstream_rq_xx` of the cluster, holds what the *robot* got: w
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
+from migration.rules import cohort_errors
+from migration.rules.cohort_table import UNKNOWN
+from migration.rules.latency import Latency
 from migration.rules.split import Side
 
 #: one scrape of everything that `read` needs
@@ -16,7 +19,6 @@ PATH = (
     "/stats/prometheus?usedonly&filter="
     r"(\.endpoint\.|endpoint_|^robots\.|_shadow\.upstream_rq_(time|pending_overflow)|server\.uptime)"
 )
-SLOW_MILLISECONDS = 100.0
 
 _LINE = re.compile(r"^(\w+)(?:\{(.*)\})? ([-+.eE0-9]+|NaN)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -24,7 +26,6 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _OWNER = {Side.NEW: ("new_first",), Side.LEGACY: ("legacy_first", "legacy_only")}
 _FAILOVER = {Side.NEW: "legacy_first", Side.LEGACY: "new_first"}
 _SHADOW = {Side.NEW: "new_shadow", Side.LEGACY: "legacy_shadow"}
-INFINITY = float("inf")
 
 T = TypeVar("T")
 
@@ -58,33 +59,6 @@ class Attempts:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """Cumulative counts by upper edge in milliseconds, infinity included."""
-
-    buckets: Mapping[float, int] = field(default_factory=dict)
-
-    @property
-    def count(self) -> int:
-        """How many requests were timed."""
-        return self.buckets.get(INFINITY, 0)
-
-    def quantile_milliseconds(self, share: float) -> float | None:
-        """The time below which `share` (0 – 1) of the requests stayed, interpolated; None without any."""
-        if not self.count:
-            return None
-        wanted, low, below = share * self.count, 0.0, 0
-        for edge, count in sorted(self.buckets.items()):
-            if count >= wanted and count > below:
-                return low if edge == INFINITY else low + (edge - low) * (wanted - below) / (count - below)
-            low, below = (edge, count) if edge != INFINITY else (low, below)
-        return low
-
-    def slow_share(self, limit_milliseconds: float = SLOW_MILLISECONDS) -> float | None:
-        """The share that took longer than an edge of a bucket; None without any. Raises KeyError for another limit."""
-        return (self.count - self.buckets[limit_milliseconds]) / self.count if self.count else None
-
-
-@dataclass(frozen=True, slots=True)
 class SystemCounters:
     """One system in its three roles."""
 
@@ -105,6 +79,10 @@ class Counters:
     calls: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     #: robots' calls of which the system was to hear a copy
     mirrored_to: Mapping[str, int] = field(default_factory=dict)
+    #: robots' calls by (owner, cohort's tag, who answered, attempts, status code)
+    cohort_calls: Mapping[tuple[str, str, str, str, str], int] = field(default_factory=dict)
+    #: of what owners answered themselves: cumulative counts by (owner, cohort's tag, upper edge in milliseconds)
+    cohort_times: Mapping[tuple[str, str, float], int] = field(default_factory=dict)
     #: in how many of its clusters each system is out of rotation now (ejected, or failing its health checks)
     ejected: Mapping[str, int] = field(default_factory=dict)
     uptime_seconds: int = 0
@@ -137,7 +115,8 @@ class Counters:
             totals[f"mirror.to_{side}.copies"] = system.shadow.success
         failed = sum(count for (_, _, code), count in self.calls.items() if not code or code.startswith("5"))
         robots = {"robots.calls": sum(self.calls.values()), "robots.failed": failed}
-        return {**totals, **robots, "failovers": self.failovers}
+        cohorts = cohort_errors.totals_of(self.cohort_calls, self.cohort_times)
+        return {**totals, **robots, "failovers": self.failovers, "cohorts": cohorts}
 
 
 def read(text: str) -> Counters:
@@ -160,7 +139,16 @@ def read(text: str) -> Counters:
                 ejected[side] += int(value == 0)
         elif name == "envoy_server_uptime":
             uptime = int(value)
-    return Counters(systems[Side.NEW], systems[Side.LEGACY], calls, mirrored, ejected, uptime)
+    return Counters(
+        systems[Side.NEW],
+        systems[Side.LEGACY],
+        calls,
+        mirrored,
+        _cohort_calls(samples),
+        _cohort_times(samples),
+        ejected,
+        uptime,
+    )
 
 
 def difference(now: Counters, before: Counters) -> Counters:
@@ -168,12 +156,28 @@ def difference(now: Counters, before: Counters) -> Counters:
     if now.uptime_seconds < before.uptime_seconds or _fell(now, before):
         return now
     grown = _grown(now, before)
-    return Counters(grown.new, grown.legacy, grown.calls, grown.mirrored_to, now.ejected, now.uptime_seconds)
+    return replace(grown, ejected=now.ejected, uptime_seconds=now.uptime_seconds)
 
 
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
     for name, labels, value in _LINE.findall(text):
         yield name, dict(_LABEL.findall(labels)), float(value)
+
+
+def _cohort_calls(samples: list[tuple[str, dict[str, str], float]]) -> dict[tuple[str, str, str, str, str], int]:
+    return {
+        (labels["owner"], labels["cohort"] or UNKNOWN, labels["answered"], labels["attempts"], labels["code"]): int(value)
+        for name, labels, value in samples
+        if name == "envoy_robots_cohort" and labels["owner"]
+    }
+
+
+def _cohort_times(samples: list[tuple[str, dict[str, str], float]]) -> dict[tuple[str, str, float], int]:
+    return {
+        (labels["owner"], labels["cohort"] or UNKNOWN, float(labels["le"])): int(value)
+        for name, labels, value in samples
+        if name == "envoy_robots_cohort_ms_bucket" and labels["owner"] and labels["owner"] == labels["answered"]
+    }
 
 
 def _system(side: Side, samples: list[tuple[str, dict[str, str], float]]) -> SystemCounters:

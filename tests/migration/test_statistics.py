@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migration.drivers.envoy import Proxy
-from migration.drivers.statistics import Attempts, Counters, Latency, SystemCounters, difference
+from migration.drivers.statistics import Attempts, Counters, SystemCounters, difference
+from migration.rules.latency import INFINITY, Latency
 from migration.rules.routes import RoutePlan
 from migration.rules.split import Side
 from tests.migration.door import Door, wait_for
 
 ROBOTS = [f"robot-{number}" for number in range(60)]
-INFINITY = float("inf")
 
 
 @pytest.fixture(scope="module")
