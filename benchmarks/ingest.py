@@ -145,7 +145,7 @@ def running(directory: Path) -> Iterator[Setup]:
             stack.callback(_end, process)
             servers[name] = psutil.Process(process.pid)
         for port in ports.values():
-            _wait_for(port)
+            wait_for_port(port)
         ports |= dict.fromkeys(("legacy", "batch", "websocket"), ports["v2"])
         ports["envoy"] = _door(stack, directory / "envoy", ports["v2"])
         yield Setup(postgres, tokens, directory / "acknowledged", ports, servers)
@@ -189,7 +189,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=20)
 
 
-def _wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
+    """Wait until something listens there, at most 30 s."""
     deadline = time.monotonic() + 30
     while True:
         try:

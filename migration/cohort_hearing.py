@@ -1,7 +1,7 @@
 """What each cohort's robots say to `new`: heartbeats heard of those expected, and how often legacy failed them.
 
-The proxies' statistics do not split by cohort; the log of acknowledged heartbeats does, by robot. So this counts what
-was heard, and says nothing of requests that reached neither system: those are missing from what is heard.
+From the log of acknowledged heartbeats, so it says nothing of requests that reached neither system: those are missing
+from what is heard. What each system failed is counted by the doors (`migration.cohort_figures`).
 """
 
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from heartbeat.history import figures as history
 from heartbeat.relay import figures as relay
 from heartbeat.watching.figures import figures as liveness_figures
-from migration import backups, guarding, rehearsing, routing, traffic
+from migration import backups, cohort_figures, guarding, rehearsing, routing, traffic
 from migration.checklist import reading
 from migration.clock import system_clock
 from migration.cohort_split import split_by_cohort
@@ -52,6 +52,7 @@ class _Figures:
         yield from _split()
         yield from _moves()
         yield from _systems()
+        yield from cohort_figures.families(system_clock().now())
         yield from _guards()
         yield from consistency_figures()
         yield from _way_back()

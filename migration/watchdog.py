@@ -19,6 +19,8 @@ from migration.actors import WATCHDOG
 from migration.drivers.errors import RouteError
 from migration.drivers.statistics import Counters
 from migration.errors import Refused
+from migration.rules import cohort_errors
+from migration.rules.cohort_errors import CohortServed
 from migration.rules.detecting import Suspicion
 from migration.rules.plans import RoutePlan
 from migration.rules.split import Side
@@ -29,6 +31,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 #: what is judged: long enough for a hundred requests of a small fleet, short enough to be back within 5 s
 WINDOW_SECONDS = 3.0
+#: in which cohort the errors are is asked of a longer time: a cohort has few of them, and no decision waits for it
+COHORT_SECONDS = 60.0
 #: errors this soon after a step back of the watchdog's own are held against the whole of `new`, not against its share
 STEP_SECONDS = 30.0
 #: a legacy that is down while `new` fails is restarted this often at most
@@ -60,6 +64,7 @@ class Watchdog:
     #: why the stored state is not to be trusted, as whoever checks it knows; empty while nothing speaks against it
     corruption: Callable[[], str] = lambda: ""
     _looks: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
+    _memory: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
     _judged: tuple[Any, ...] | None = None
     _looks_above: int = 0
     _suspicion: Suspicion = field(default_factory=Suspicion)
@@ -73,8 +78,10 @@ class Watchdog:
         now = time.monotonic()
         counted, silent = routing.counters()
         self._looks.append((now, {name: counters.as_totals() for name, counters in counted.items()}))
-        while len(self._looks) > 1 and now - self._looks[0][0] > WINDOW_SECONDS:
-            self._looks.popleft()
+        self._memory.append(self._looks[-1])
+        for kept, seconds in ((self._looks, WINDOW_SECONDS), (self._memory, COHORT_SECONDS)):
+            while len(kept) > 1 and now - kept[0][0] > seconds:
+                kept.popleft()
         allowed = guarding.in_force()
         decision = self._decide(now, counted, allowed)
         look = Look(self._looks[-1][1], silent, decision, allowed)
@@ -124,7 +131,13 @@ class Watchdog:
             legacy_is_out=_is_out(counted, Side.LEGACY),
             stepped_back=self._stepped_back_at is not None and now - self._stepped_back_at < STEP_SECONDS,
             corruption=self.corruption(),
+            where=cohort_errors.where(self._cohorts()) if new.errors else "",
         )
+
+    def _cohorts(self) -> tuple[CohortServed, ...]:
+        """What each system did for each cohort under the route in force, in the latest minute."""
+        grown = traffic.change(self._memory[0][1], self._memory[-1][1])
+        return traffic.between(traffic.nothing(), grown, COHORT_SECONDS).cohorts
 
     def _suspected(self, latest: dict[str, traffic.Totals]) -> Suspicion:
         """What the change detector thinks after the newest look alone."""
@@ -133,7 +146,14 @@ class Watchdog:
         return self._suspicion.after(grown.requests, min(grown.errors, grown.requests), self.matrix.detector)
 
     def _act(self, decision: Decision, plan: RoutePlan, seen: Seen, now: float) -> None:
-        evidence = {"new": asdict(seen.new), "legacy": asdict(seen.legacy), "window_seconds": WINDOW_SECONDS}
+        cohorts = [each.as_evidence() for each in cohort_errors.by_kind_and_site(self._cohorts())]
+        evidence = {
+            "new": asdict(seen.new),
+            "legacy": asdict(seen.legacy),
+            "window_seconds": WINDOW_SECONDS,
+            "cohorts": cohorts,
+            "cohort_window_seconds": COHORT_SECONDS,
+        }
         try:
             rolling_back.roll_back(
                 _TARGETS[decision.action],
@@ -157,8 +177,9 @@ class Watchdog:
         threading.Thread(target=rolling_back.restart_legacy_if_unhealthy, name="restart-legacy", daemon=True).start()
 
     def _forget(self) -> None:
-        while len(self._looks) > 1:
-            self._looks.popleft()
+        for kept in (self._looks, self._memory):
+            while len(kept) > 1:
+                kept.popleft()
         self._looks_above = 0
         self._suspicion = Suspicion()
         self._slow_since = self._down_since = None

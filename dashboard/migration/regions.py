@@ -12,8 +12,7 @@ from django.utils.safestring import mark_safe
 from dashboard.partials import BAR_REGIONS, Screen, context_of, rendered, signatures
 from dashboard.pictures import TestPlot, plot_of, ramp_picture
 from dashboard.snapshot import Snapshot
-from migration import configuring, evidence_history
-from migration.cohort_hearing import heard_by_cohort
+from migration import cohort_figures, configuring, evidence_history
 from migration.models import PhaseRun
 from migration.rules.gates import SLOW_MILLISECONDS
 
@@ -31,7 +30,7 @@ def screen(snapshot: Snapshot) -> Screen:
     context = {
         **context_of(snapshot),
         "picture": ramp_picture(snapshot.status["way"], snapshot.at),
-        "cohorts": _slowly.read("cohorts", None, lambda: heard_by_cohort(snapshot.at)),
+        "cohorts": _slowly.read("cohorts", None, lambda: cohort_figures.rows(snapshot.at)),
     }
     plots = _slowly.read("plots", run, lambda: _plots(run, snapshot.at))
     for gate in context["gates"]:

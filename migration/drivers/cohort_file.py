@@ -22,7 +22,7 @@ class CohortFile:
         self.path = directory / COHORTS / f"{COHORTS}.json"
 
     def initialise(self) -> None:
-        """Write an empty table where there is none: Envoy does not start without the file. Raises `CannotWriteRoutes`."""
+        """Write an empty table where there is none: Envoy does not start without one. Raises `CannotWriteRoutes`."""
         if not self.path.exists():
             self.write({})
 

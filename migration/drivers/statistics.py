@@ -20,7 +20,15 @@ PATH = (
     r"(\.endpoint\.|endpoint_|^robots\.|_shadow\.upstream_rq_(time|pending_overflow)|server\.uptime)"
 )
 
-_LINE = re.compile(r"^(\w+)(?:\{(.*)\})? ([-+.eE0-9]+|NaN)$", re.MULTILINE)
+_LINE = re.compile(r"^(?!envoy_robots_cohort)(\w+)(?:\{(.*)\})? ([-+.eE0-9]+|NaN)$", re.MULTILINE)
+#: there may be two thousand lines of these, so they are read in one go; the labels stand as in the bootstrap
+_COHORT_CALLS = re.compile(
+    r'^envoy_robots_cohort\{owner="(\w+)",cohort="([^"]*)",answered="(\w*)",attempts="(\w*)",code="(\w*)"\} (\d+)$',
+    re.MULTILINE,
+)
+_COHORT_TIMES = re.compile(
+    r'^envoy_robots_cohort_ms_bucket\{owner="(\w+)",cohort="([^"]*)",answered="\1",le="([^"]+)"\} (\d+)$', re.MULTILINE
+)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 #: in which clusters a system answers as the owner, for the other one, and as the hearer of copies
 _OWNER = {Side.NEW: ("new_first",), Side.LEGACY: ("legacy_first", "legacy_only")}
@@ -65,8 +73,8 @@ class SystemCounters:
     owner: Attempts = Attempts()
     failover: Attempts = Attempts()
     shadow: Attempts = Attempts()
-    owner_latency: Latency = Latency()
-    shadow_latency: Latency = Latency()
+    owner_latency: Latency = field(default_factory=Latency)
+    shadow_latency: Latency = field(default_factory=Latency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +152,8 @@ def read(text: str) -> Counters:
         systems[Side.LEGACY],
         calls,
         mirrored,
-        _cohort_calls(samples),
-        _cohort_times(samples),
+        {(owner, tag or UNKNOWN, *how): int(count) for owner, tag, *how, count in _COHORT_CALLS.findall(text)},
+        {(owner, tag or UNKNOWN, float(le)): int(count) for owner, tag, le, count in _COHORT_TIMES.findall(text)},
         ejected,
         uptime,
     )
@@ -162,22 +170,6 @@ def difference(now: Counters, before: Counters) -> Counters:
 def _samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
     for name, labels, value in _LINE.findall(text):
         yield name, dict(_LABEL.findall(labels)), float(value)
-
-
-def _cohort_calls(samples: list[tuple[str, dict[str, str], float]]) -> dict[tuple[str, str, str, str, str], int]:
-    return {
-        (labels["owner"], labels["cohort"] or UNKNOWN, labels["answered"], labels["attempts"], labels["code"]): int(value)
-        for name, labels, value in samples
-        if name == "envoy_robots_cohort" and labels["owner"]
-    }
-
-
-def _cohort_times(samples: list[tuple[str, dict[str, str], float]]) -> dict[tuple[str, str, float], int]:
-    return {
-        (labels["owner"], labels["cohort"] or UNKNOWN, float(labels["le"])): int(value)
-        for name, labels, value in samples
-        if name == "envoy_robots_cohort_ms_bucket" and labels["owner"] and labels["owner"] == labels["answered"]
-    }
 
 
 def _system(side: Side, samples: list[tuple[str, dict[str, str], float]]) -> SystemCounters:

@@ -76,6 +76,16 @@ class CohortServed:
         return self.errors / self.requests
 
     @property
+    def error_percent(self) -> float | None:
+        """The same in percent."""
+        return None if self.error_share is None else 100 * self.error_share
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there were requests enough to say whether it is well."""
+        return self.verdict is not Verdict.INCONCLUSIVE
+
+    @property
     def timed(self) -> int:
         """How many of its own answers have a time."""
         return self.buckets.get("inf", 0)
@@ -122,11 +132,14 @@ def between(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> tuple[Cohor
     for system, rows in sorted(later.items()):
         for tag, row in sorted(rows.items()):
             old = earlier.get(system, {}).get(tag, {})
-            counts = [row[name] - old.get(name, 0) for name in ("requests", "errors", "passed_over")]
+            requests, errors, passed_over = (
+                row[name] - old.get(name, 0) for name in ("requests", "errors", "passed_over")
+            )
             before = old.get("buckets", {})
             buckets = {edge: count - before.get(edge, 0) for edge, count in row["buckets"].items()}
-            if any(counts):
-                found.append(CohortServed(system, *names_in(tag), *counts, buckets))
+            if requests or passed_over:
+                kind, site = names_in(tag)
+                found.append(CohortServed(system, kind, site, requests, errors, passed_over, buckets))
     return tuple(found)
 
 

@@ -100,6 +100,8 @@ class Seen:
     stepped_back: bool = False
     #: why the stored state is not to be trusted; empty while nothing speaks against it
     corruption: str = ""
+    #: in which cohort the errors of `new` are; empty where no single one explains them. It moves no decision.
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,10 @@ def _corrupt(seen: Seen) -> Finding | None:
     return Finding("data_corruption", Action.DATA_CORRUPTION, seen.corruption) if seen.corruption else None
 
 
+def _and_where(seen: Seen) -> str:
+    return f"; {seen.where}" if seen.where else ""
+
+
 def _told(new: Window) -> str:
     return f"{new.errors:,} of {new.requests:,} requests failed ({new.error_share:.1%})"
 
@@ -206,19 +212,20 @@ def _is_enough(new: Window, matrix: Matrix) -> bool:
 def _gross(seen: Seen, matrix: Matrix) -> Finding | None:
     if not (_is_enough(seen.new, matrix) and seen.new.error_share > matrix.emergency_share):
         return None
-    return Finding("error_rate_5", Action.EMERGENCY, f"new: {_told(seen.new)}, above {matrix.emergency_share:.0%}")
+    sentence = f"new: {_told(seen.new)}, above {matrix.emergency_share:.0%}{_and_where(seen)}"
+    return Finding("error_rate_5", Action.EMERGENCY, sentence)
 
 
 def _above_limit(seen: Seen, matrix: Matrix) -> Finding | None:
     new, limit = seen.new, f"above {matrix.rollback_share:.0%}"
     believed = seen.looks_above >= matrix.looks_to_believe and _is_enough(new, matrix)
     if believed and new.error_share > matrix.rollback_share:
-        return Finding("error_rate_1", Action.PREVIOUS, f"new: {_told(new)}, {limit}")
+        return Finding("error_rate_1", Action.PREVIOUS, f"new: {_told(new)}, {limit}{_and_where(seen)}")
     noticed = seen.suspicion
     if noticed.is_believed(matrix.detector):
         lately = Window(noticed.requests, noticed.errors, None)
         sentence = f"new: {_told(lately)} in {noticed.looks} looks, {limit} by the change detector"
-        return Finding("error_rate_1", Action.PREVIOUS, sentence)
+        return Finding("error_rate_1", Action.PREVIOUS, sentence + _and_where(seen))
     return None
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 
 from dashboard.migration import regions
 from migration.models import Contact, GateResult, PhaseRun, Vote
+from migration.rules.cohort_table import tag_of
 from migration.rules.voting import Role
 from tests.builders import heard_robot, person, sample
 
@@ -99,4 +100,20 @@ def test_cohorts_say_what_was_heard_of_what_was_expected(canary):
     row = html.partition("<b>kind xle</b>")[2].partition("</tr>")[0]
     assert "0 of 3" in row
     assert "0.00\u00a0%" in row
-    assert row.endswith('<td class="num">–</td>'), "legacy owned nobody, so it failed nobody"
+    assert row.endswith(3 * '<td class="num">–</td>'), "legacy failed nobody of whom it owned nobody; no door counted"
+
+
+def test_cohorts_say_what_new_failed_by_the_doors_own_count(canary):
+    now = datetime.now(UTC)
+    heard_robot("XLE_1", kind_by_id="xle", first_seen_at=now - timedelta(hours=1), interval_seconds=20.0)
+    xle = {"requests": 400, "errors": 31, "passed_over": 7, "buckets": {"5": 200, "10": 369, "inf": 369}}
+    few = {"requests": 12, "errors": 0, "passed_over": 0, "buckets": {"10": 12, "inf": 12}}
+    sample(now - timedelta(seconds=20), cohorts={"new": {}})
+    sample(now, cohorts={"new": {tag_of("xle", ""): xle, tag_of("lekiwi", ""): few}})
+
+    html = page_of(person(None)).get("/migration/").content.decode()
+
+    row = html.partition("<b>kind xle</b>")[2].partition("</tr>")[0]
+    assert '31 of 400, <span class="st bad">7.75\u00a0%</span>, 7 not asked</td><td class="num">9.9\u00a0ms' in row
+    row = html.partition("<b>kind lekiwi</b>")[2].partition("</tr>")[0]
+    assert '0 of 12, inconclusive</td><td class="num">–</td>' in row, "neither 0 % nor a p99 of twelve"

@@ -23,6 +23,8 @@ class Behaviour:
     status: int = 200
     delay_seconds: float = 0.0
     statuses: dict[str, int] = field(default_factory=dict)
+    #: robots whose heartbeats are answered with 500, by how their id begins
+    failing: str = ""
     #: pieces of a download, and the pause before each but the first
     pieces: int = 1
     pause_seconds: float = 0.0
@@ -69,6 +71,8 @@ class Stub:
             if told.delay_seconds:
                 await asyncio.sleep(told.delay_seconds)
             status = told.statuses.get(path, told.status)
+            if told.failing and json.loads(request["text"])["robot_id"].startswith(told.failing):
+                status = 500
             self.heard.append({**request, "status": status})
         if path.startswith("/api/download/") and status == 200:
             await self._send_package(told, writer)
