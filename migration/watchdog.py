@@ -146,12 +146,12 @@ class Watchdog:
         return self._suspicion.after(grown.requests, min(grown.errors, grown.requests), self.matrix.detector)
 
     def _act(self, decision: Decision, plan: RoutePlan, seen: Seen, now: float) -> None:
-        cohorts = [each.as_evidence() for each in cohort_errors.by_kind_and_site(self._cohorts())]
+        cohorts = sorted(cohort_errors.by_kind_and_site(self._cohorts()), key=lambda each: -each.errors)
         evidence = {
             "new": asdict(seen.new),
             "legacy": asdict(seen.legacy),
             "window_seconds": WINDOW_SECONDS,
-            "cohorts": cohorts,
+            "cohorts": [each.as_evidence() for each in cohorts],
             "cohort_window_seconds": COHORT_SECONDS,
         }
         try:

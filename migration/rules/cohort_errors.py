@@ -59,7 +59,7 @@ class CohortServed:
     def cohort(self) -> str:
         """As screens name it."""
         if self.kind == UNKNOWN:
-            return "not in the table"
+            return "not known yet"
         parts = (("kind", self.kind), ("site", self.site))
         return " at ".join(f"{what} {'(others)' if name == OTHER else name}" for what, name in parts if name)
 

@@ -105,7 +105,7 @@ def test_a_robot_that_is_not_known_yet_is_told_as_such_and_an_id_cannot_get_out_
 
     seen = counted(fleet)
     assert seen["new", 'kind xle at site q"]==]'].requests == len(HOSTILE)
-    assert seen["new", "not in the table"].requests == 1
+    assert seen["new", "not known yet"].requests == 1
 
 
 def test_a_table_that_the_door_refuses_changes_nothing_for_robots(fleet):

@@ -106,7 +106,7 @@ def test_no_cohort_is_blamed_that_does_not_explain_the_errors(served):
 def test_robots_that_the_table_does_not_name_are_told_as_such():
     (unknown,) = between({}, totals_of({("new", UNKNOWN, "new", "1", "200"): 3}, {}))
 
-    assert (unknown.cohort, unknown.requests) == ("not in the table", 3)
+    assert (unknown.cohort, unknown.requests) == ("not known yet", 3)
 
 
 def test_the_doors_samples_carry_cohorts_through_a_restart_of_a_proxy():
