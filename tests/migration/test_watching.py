@@ -50,3 +50,12 @@ def test_a_system_that_was_down_for_five_minutes_goes_back_a_phase_even_with_lit
 
 def test_nothing_is_taken_back_from_a_system_that_has_nothing():
     assert decide(seen(Window(600, 600, None), in_play=False)).action is Action.NOTHING
+
+
+@pytest.mark.parametrize("errors", [0, 6, 12, 60])
+def test_the_cohort_with_the_errors_is_named_and_changes_no_decision(errors):
+    plain = decide(seen(Window(600, errors, 4.0)))
+    named = decide(seen(Window(600, errors, 4.0), where="it failed 9 of 9 of kind xle"))
+
+    assert (named.action, named.rule) == (plain.action, plain.rule)
+    assert named.sentence == (f"{plain.sentence}; it failed 9 of 9 of kind xle" if errors > 6 else "")
