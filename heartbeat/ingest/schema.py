@@ -137,24 +137,6 @@ class Teleop(Struct, omit_defaults=True, gc=False):
     #: how soon the next report of these comes at the latest
     next_in_ms: Annotated[float, Meta(gt=0, le=86_400_000)] | None = None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the log has a column for all that is said."""
-        return (
-            self.commanded_for_ms is None
-            and self.operators is None
-            and self.peers is None
-            and self.flows is None
-            and self.devices is None
-            and self.host_up_for_ms is None
-            and self.host_runs_for_ms is None
-            and self.service is None
-            and self.observer_ages_ms is None
-            and self.moving is None
-            and self.measured_ms is None
-            and self.next_in_ms is None
-        )
-
 
 class V2Heartbeat(Struct, omit_defaults=True, gc=False):
     """A v2 heartbeat, however it comes. Only `robot_id` is required."""

@@ -19,6 +19,7 @@ _kind = lru_cache(maxsize=1_024)(kind_from_word)
 _SENT_AT, _NETWORK = (V2Heartbeat.__struct_fields__.index(name) for name in ("sent_at", "network"))
 #: so many fields of an operator's signals have columns, the first ones
 _WITH_COLUMNS = Teleop.__struct_fields__.index("driver") + 1
+_NOTHING_MORE = (None,) * (len(Teleop.__struct_fields__) - _WITH_COLUMNS)
 _NO_NETWORK, _NO_BASE, _NO_TELEOP = Network(), Base(), Teleop()
 
 
@@ -30,17 +31,19 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
     numbered = said.boot_id is not None and said.sequence is not None
     sequence = said.sequence if numbered else None
     operation = None if said.teleop is None else f'"teleop":{_encode(said.teleop).decode()}'
+    signals = astuple(teleop)
+    more = operation if signals[_WITH_COLUMNS:] != _NOTHING_MORE else None
     # In the order of `columns.V2_TOLD`: first what is made of it, then what goes as it came, whole slices of it.
     told = (
         *(who.shown, shape.health, shape.letters, sequence, said.next_in_s),
         *(_kind(said.kind) if said.kind else "", said.site or "", said.firmware or ""),
         None if operation is None else f"{{{operation}}}",
-        _rest(said, operation),
+        _rest(said, more),
         said.boot_id,
         *astuple(said)[_SENT_AT:_NETWORK],
         *astuple(network),
         *astuple(base),
-        *astuple(teleop)[:_WITH_COLUMNS],
+        *signals[:_WITH_COLUMNS],
     )
     return V2Beat(
         who=who,
@@ -63,12 +66,11 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
 
 
 def _rest(said: V2Heartbeat, operation: str | None) -> str | None:
-    """What has no column. `operation` is the teleop document's member, encoded once for the state and the log."""
-    kept = operation if said.teleop is not None and not said.teleop.is_plain else None
+    """What has no column. `operation` is the teleop document's member, where it says more than its columns hold."""
     if said.extra is None:
-        return f"{{{kept}}}" if kept else None
+        return f"{{{operation}}}" if operation else None
     extra = f'"extra":{_encode(said.extra).decode()}'
-    return f"{{{kept},{extra}}}" if kept else f"{{{extra}}}"
+    return f"{{{operation},{extra}}}" if operation else f"{{{extra}}}"
 
 
 def flush_tiny(beat: V2Beat) -> bool:
