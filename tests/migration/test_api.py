@@ -13,6 +13,7 @@ from migration.models import AuditEntry, PhaseRun, Rollback, TrafficShift, Vote
 from migration.rules.voting import Role
 from tests.builders import person
 from tests.heartbeat.api.conforming import outline
+from tests.migration.answering import answering
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("installation")]
@@ -142,6 +143,21 @@ def test_metrics_tell_the_split_the_moves_and_both_systems(installation, lead):
     assert "lekiwi_ingest_up" in text
     assert "lekiwi_heartbeat_history_default_rows 0.0" in text
     assert "django_http_requests_total_by_method_total" in text
+
+
+def test_what_the_ingest_counts_is_told_once_and_is_the_ingests(installation, settings):
+    name = b"lekiwi_heartbeat_duplicates_total"
+    counted = b"# HELP %b Stored before\n# TYPE %b counter\n%b 7.0\n" % (name, name, name)
+    with answering({"/metrics": (200, counted)}) as url:
+        settings.INGEST_PORT = int(url.rpartition(":")[2])
+
+        text = APIClient().get("/metrics").content.decode()
+
+    told = [line for line in text.splitlines() if line.startswith("lekiwi_heartbeat_duplicates_total")]
+    assert told == ["lekiwi_heartbeat_duplicates_total 7.0"]
+    helps = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
+    twice = sorted({name for name in helps if helps.count(name) > 1})
+    assert twice == [], "Prometheus keeps the first of two, and warns"
 
 
 def test_the_examples_in_the_description_have_what_the_answers_have(installation, lead):
