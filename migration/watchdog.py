@@ -155,7 +155,7 @@ class Watchdog:
             "cohort_window_seconds": COHORT_SECONDS,
         }
         try:
-            rolling_back.roll_back(
+            record = rolling_back.roll_back(
                 _TARGETS[decision.action],
                 reason=decision.sentence,
                 actor=WATCHDOG,
@@ -168,6 +168,9 @@ class Watchdog:
             log.warning("watchdog.refused", sentence=str(refused))
         else:
             self._stepped_back_at = now if decision.action is Action.PREVIOUS else None
+            if record.state != rolling_back.FAILED:
+                # People may be back under the very route that was left before the next look.
+                self._judged = None
 
     def _wake_legacy(self, now: float) -> None:
         """Both systems fail: bring legacy back, beside the watching, so that there is somewhere to go back to."""

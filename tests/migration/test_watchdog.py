@@ -94,7 +94,8 @@ def test_traffic_is_not_moved_onto_a_legacy_that_is_worse(canary):
     assert canary.file.read().plan.percent == 10
 
 
-def test_errors_under_an_earlier_route_are_not_held_against_this_one(canary):
+@pytest.mark.parametrize("slug", ["shadow", "canary_10"], ids=["another route", "the same route again"])
+def test_errors_under_an_earlier_route_are_not_held_against_this_one(canary, slug):
     watchdog = Watchdog()
     canary.new.behave(status=500)
     with Traffic(canary):
@@ -102,7 +103,7 @@ def test_errors_under_an_earlier_route_are_not_held_against_this_one(canary):
         canary.new.behave()
         wait_for(canary.new.heard)
         canary.file.release(by="lead", because="mended")
-        canary.route(routing.plan_for(phase_of("shadow"), {}))
+        canary.route(routing.plan_for(phase_of(slug), {}))
 
         for _ in range(3):
             assert watchdog.look().decision.action is Action.NOTHING
