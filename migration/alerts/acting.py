@@ -46,8 +46,8 @@ def roll_back_for(firing: Firing) -> str:
     except RouteError as error:
         return f"no rollback: the route file cannot be read ({error}); only an emergency can replace it"
     begun = {"alert": firing.name, "began_at": firing.began_at.isoformat(), "leaving": leaving}
-    if not known and (at := _rolled_back_since(firing.began_at)):
-        outcome = f"no rollback: traffic went back at {at:%H:%M:%S} UTC, after this began"
+    if not known and (at := _rolled_back_since(firing.judges_from)):
+        outcome = f"no rollback: traffic went back at {at:%H:%M:%S} UTC, after what this judges began"
         _write(note, {**begun, "outcome": outcome})
         return outcome
     if not (allowed := guarding.in_force()).is_on:
@@ -86,7 +86,7 @@ def _only_observed(firing: Firing, leaving: str, because: str) -> str:
 
 
 def _rolled_back_since(moment: datetime) -> datetime | None:
-    """When traffic went back after `moment`, by whomever: two alerts of one fault must not take it back twice.
+    """When traffic went back after `moment`, by whomever: one fault that is noticed twice must not take it back twice.
 
     From what waits on disk and, while it answers, from the database.
     """

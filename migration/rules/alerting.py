@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 Labels = Mapping[str, str]
 
@@ -10,6 +10,11 @@ Labels = Mapping[str, str]
 CRITICAL = frozenset({"critical", "page", "emergency"})
 ROLLBACK = "rollback"
 LONGEST_NAME = 300
+#: how long before it fires a rule's evidence may lie where the rule does not say so: range, `for`, scrape, evaluation
+LOOKS_BACK = timedelta(seconds=60)
+#: the annotation with which a rule says so, seconds
+LOOKS_BACK_SECONDS = "looks_back_seconds"
+_MOST_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,14 @@ class Firing:
             return told
         labels = ", ".join(f"{name}={value}" for name, value in sorted(self.labels.items()) if name != "alertname")
         return f"{self.name}: {labels}" if labels else self.name
+
+    @property
+    def judges_from(self) -> datetime:
+        """From when on its evidence may be. Prometheus tells when the rule fired, which is after its `for`."""
+        told = self.annotations.get(LOOKS_BACK_SECONDS, "")
+        is_told = told.isascii() and told.isdigit() and len(told) <= _MOST_DIGITS
+        looks_back = timedelta(seconds=int(told)) if is_told else LOOKS_BACK
+        return self.began_at - min(looks_back, self.began_at - datetime.min.replace(tzinfo=UTC))
 
     @property
     def wants_rollback(self) -> bool:

@@ -39,13 +39,14 @@ def post(settings):
     return post
 
 
-def alert(name="HighErrors", status="firing", began=None, **labels):
+def alert(name="HighErrors", status="firing", began=None, looks_back=None, **labels):
     return {
         "status": status,
         "labels": {"alertname": name, "severity": "critical", **labels},
         "annotations": {
             "summary": f"{name} at {labels.get('site', 'everywhere')}",
             "runbook_url": "https://example.org/r",
+            **({} if looks_back is None else {"looks_back_seconds": looks_back}),
         },
         "startsAt": (began or datetime.now(UTC)).isoformat(),
         "endsAt": "0001-01-01T00:00:00Z",
@@ -119,13 +120,26 @@ def test_two_alerts_of_one_fault_take_the_traffic_back_once(installation, post):
 
 def test_an_alert_that_fires_anew_after_a_rollback_rolls_back_once_more(installation, post):
     in_phase(installation, "rollout_25")
-    post(alert(action="rollback"))
-    post(alert(action="rollback", status="resolved"))
+    post(alert(action="rollback", looks_back="0"))
+    post(alert(action="rollback", looks_back="0", status="resolved"))
 
-    post(alert(action="rollback"))
+    post(alert(action="rollback", looks_back="0"))
 
     assert installation.file.read().plan.percent == 0
     assert PhaseRun.objects.get(state="active").slug == "shadow"
+
+
+@pytest.mark.parametrize("looks_back", ["45", None, "soon", "9" * 40], ids=["told", "untold", "no number", "too much"])
+def test_an_alert_that_fires_after_the_watchdog_has_rolled_back_does_not_do_it_again(installation, post, looks_back):
+    in_phase(installation, "rollout_25")
+    rolling_back.roll_back("previous", reason="errors", actor=Actor("watchdog"), trigger=rolling_back.AUTOMATIC)
+    rolling_back.record_now()
+
+    fires = alert(action="rollback", began=datetime.now(UTC) + timedelta(seconds=20), looks_back=looks_back)
+    (outcome,) = post(fires).json()["outcomes"]
+
+    assert outcome.startswith("no rollback: traffic went back at")
+    assert installation.file.read().plan.percent == 10
 
 
 def test_while_automatic_rollbacks_are_switched_off_an_alert_only_says_what_it_would_have_done(installation, post):
