@@ -203,13 +203,25 @@ class Robot:
         self._connection.close()
 
     def call(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Answer:
+        self.ask(method, path, body, **headers)
+        return self.answer()
+
+    def ask(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> None:
+        """Begin a call, whose `answer` is read later."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._connection.request(method, path, body.encode() if isinstance(body, str) else body, named)
+
+    def answer(self) -> Answer:
+        """What came of it."""
         answer = self._connection.getresponse()
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
     def beat(self, robot_id: str) -> Answer:
-        return self.call("POST", STATUS, json.dumps({"robot_id": robot_id, "status": "idle"}))
+        self.begin_beat(robot_id)
+        return self.answer()
+
+    def begin_beat(self, robot_id: str) -> None:
+        self.ask("POST", STATUS, json.dumps({"robot_id": robot_id, "status": "idle"}))
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 10.0) -> Any:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -59,6 +60,26 @@ def test_no_robot_sees_a_system_fail(door, how, sick, percent):
     assert statuses == {200: 2 * len(ROBOTS)}
     assert by == {well: 2 * len(ROBOTS)}
     assert (check.status, check.system) == (200, well)
+
+
+def test_no_robot_sees_it_when_the_whole_fleet_is_refused_in_one_instant(door):
+    # Robots that were cut off together come back together: what fails, fails for all of them at the same moment.
+    door.route(RoutePlan.split(100))
+    door.new.behave(delay_seconds=30)
+    with ExitStack() as open_connections:
+        robots = [open_connections.enter_context(door.robot()) for _ in range(400)]
+        for number, robot in enumerate(robots):
+            robot.begin_beat(f"robot-{number}")
+        wait_for(lambda: waiting_for_new(door) == len(robots))
+
+        door.new.kill()
+
+        assert Counter(robot.answer().status for robot in robots) == {200: len(robots)}
+
+
+def waiting_for_new(door: Door) -> int:
+    told = door.admin("/stats?filter=cluster.new_first.upstream_rq_active$")
+    return int(told.rpartition(":")[2])
 
 
 def test_a_system_that_is_back_is_asked_again(door):
