@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import detecting, reporting, sick
+from benchmarks import detecting, refusals, reporting, sick
 from benchmarks.rollback import REACH_SECONDS, NotReached
 from benchmarks.shift import Robots, move, settle
 from embedded.stack import Stack, fleet, running
@@ -49,7 +50,10 @@ class Measured:
     quiet_seconds: float = 0.0
     #: what reached `new` while it was healthy, requests a second, the least of all stretches
     per_second: float = float("inf")
-    failed_requests: int = 0
+    #: what began when (Unix time): a fault, its end
+    begun: list[tuple[str, float]] = field(default_factory=list)
+    #: what robots saw fail after each of these
+    seen: list[refusals.Seen] = field(default_factory=list)
     #: how often the alert asks → seconds until it fires
     alert: dict[int, int] = field(default_factory=dict)
 
@@ -77,7 +81,7 @@ def main() -> int:
             other(measured, stack, sick.SLOW, is_told)
             alerted(measured, stack)
             other(measured, stack, sick.wrong_data(), is_back)
-            measured.failed_requests = robots.failures()
+        measured.seen = refusals.attribute(ledger, measured.begun)
     report(measured, asked.json)
     return 1 if measured.missed or measured.false_rollbacks else 0
 
@@ -127,10 +131,12 @@ def one(measured: Measured, stack: Stack, fault: sick.Fault, is_noticed: Noticed
         begin(measured, fault.phase)
         healthy(measured, fault.words, HEALTHY_SECONDS)
         routed, began = routing.route_file().read(), time.monotonic()
+        measured.begun.append((fault.words, time.time()))
         fault.begin(stack)
         try:
             took = wait(lambda: is_noticed(routed.version, routed.plan.percent), began, fault.limit)
         finally:
+            measured.begun.append((f"after {fault.words}", time.time()))
             fault.end(stack)
             settle(stack)
     except NotReached as missed:
@@ -269,8 +275,25 @@ def alerted(measured: Measured, stack: Stack) -> None:
     guarding.switch(False, actor=actor, reason="what an alert alone would do")
     try:
         one(measured, stack, replace(fault, begin=begins, limit=90.0), fires)
+        begin(measured, "preparation")
+        looked()  # until then its window holds what nobody was to act on
+    except NotReached as missed:
+        measured.missed.append(f"what an alert alone would do: {missed}")
     finally:
         guarding.switch(True, actor=actor, reason="the baseline is measured")
+
+
+def looked() -> None:
+    """Wait for a look of the watchdog's that began after this: the second one that is told of."""
+    from migration.models import Pulse
+
+    def told() -> datetime | None:
+        return Pulse.objects.filter(name="watchdog").values_list("at", flat=True).first()
+
+    for _ in range(2):
+        before = told()
+        if wait(lambda before=before: told() != before, time.monotonic(), RECORDED_SECONDS) is None:
+            raise NotReached("the watchdog tells of no look")
 
 
 def report(measured: Measured, path: Path | None) -> None:
@@ -286,7 +309,7 @@ def report(measured: Measured, path: Path | None) -> None:
         "missed": len(measured.missed),
         "false_rollbacks": len(measured.false_rollbacks),
         "quiet_s": round(measured.quiet_seconds, 1),
-        "failed_requests": measured.failed_requests,
+        "failed_requests": sum(len(one.failures) for one in measured.seen),
         **{f"baseline_alert_every_{every}_s": took for every, took in sorted(measured.alert.items())},
     }
     print(reporting.machine())
@@ -298,6 +321,8 @@ def report(measured: Measured, path: Path | None) -> None:
     print(detecting.delays_table(delays))
     print()
     print(detecting.alarms_table(alarms))
+    refused = [(one.what or "before all", one.words) for one in measured.seen if one.failures]
+    print(reporting.table([("robots' calls that failed", "what they got"), *refused]))
     for sentence in (*measured.missed, *measured.false_rollbacks):
         print(f"WRONG: {sentence}")
     details = {
@@ -305,6 +330,7 @@ def report(measured: Measured, path: Path | None) -> None:
         "what_was_false": measured.false_rollbacks,
         "gross_s": {name: round(took, 2) for name, took in measured.gross.items()},
         "others": others,
+        "failed_by_fault": {one.what or "before all": one.words for one in measured.seen if one.failures},
     }
     simulated = {"delays": detecting.as_plain(delays), "false_alarms_in_2_h": detecting.as_plain(alarms)}
     reporting.write({**figures, **details, **simulated}, path)
