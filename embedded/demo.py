@@ -18,6 +18,7 @@ from embedded.control import ControlServer
 from embedded.errors import StartError
 from embedded.livelines import LiveLine
 from embedded.locking import lock
+from embedded.monitoring import Monitoring
 from embedded.options import Options, parse
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
@@ -45,11 +46,14 @@ class Demo:
     def __init__(self, options: Options, state: Path, console: Console) -> None:
         self.options = options
         self.console = console
-        ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ)
+        with_monitoring = options.with_monitoring
+        ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ, with_monitoring=with_monitoring)
         self.layout = Layout(state, runtime_directory(state), ports, options.robots, options.v2_share)
         self.supervisor = Supervisor(state, console.say)
         self.postgres = Postgres(state / "postgres", self.layout.runtime, archive=self.layout.wal_archive)
         self.redis = Redis(state / "redis", self.layout.runtime)
+        defaults = {variable: port for variable, (_, port) in plan.PORTS.items()}
+        self.monitoring = Monitoring(state, ports, defaults) if with_monitoring else None
         self.control: ControlServer | None = None
         self.logins: list[str] = []
         #: the database is our own and held data before
@@ -67,21 +71,29 @@ class Demo:
             shutil.rmtree(self.layout.wal_archive, ignore_errors=True)
             self.console.say(f"Forgot everything in {self.layout.state}")
         plan.check_ports(self.layout.ports)
+        if self.monitoring:
+            self.monitoring.check_installed()
 
     async def bring_up(self) -> Programs:
         """Start everything in order and return how; `StartError` names what did not start and why."""
         database_url, redis_url = await self._services()
         scale = AUTOPILOT_TIME_SCALE if self.options.autopilot else DEMO_TIME_SCALE
         more = surroundings.of_the_autopilot() if self.options.autopilot else {}
+        if self.monitoring:
+            self.monitoring.render()
+            more |= self.monitoring.environment()
         env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale, more=more)
         programs = Programs(self.layout, env)
-        write_environment(self.layout.environment_file, {name: env[name] for name in sorted(plan.COMMANDS_NEED)})
-        told = {name: env[name] for name in sorted(env) if name in _TOLD or name in plan.PORTS}
+        needed = plan.COMMANDS_NEED | (plan.COMMANDS_TAKE & env.keys())
+        write_environment(self.layout.environment_file, {name: env[name] for name in sorted(needed)})
+        told = {name: env[name] for name in sorted(env) if name in _TOLD | plan.COMMANDS_TAKE}
         self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
         await self.control.open()
         await self._prepare(programs)
         await self._together("the doors", [programs.door()])
         await self._together("watchdog, route agent and watchers", programs.guards())
+        if self.monitoring:
+            await self._together("Prometheus and Alertmanager", programs.monitoring(self.monitoring))
         if self.options.with_fleet:  # last: what it asks for would slow the others' start
             await self._together(f"{self.options.robots} robots", [programs.fleet()])
         self.control.up = True
@@ -108,6 +120,7 @@ class Demo:
             f"  metrics       {own}/metrics",
             f"  robots' door  {door}/",
             f"  legacy        {self.layout.url('LEGACY_PORT')}/",
+            *(f"  {name:<14}{url}/" for name, url in self._monitoring_addresses()),
             f"  data, logs    {self.layout.state}, {self.layout.state / 'log'}",
             f'  commands      . {self.layout.environment_file} && scripts/universal_rollback.sh emergency "why" --yes',
             f"  control       python -m embedded.control --socket {self.layout.control_socket} status",
@@ -117,6 +130,10 @@ class Demo:
         ]
         for line in lines:
             self.console.say(line)
+
+    def _monitoring_addresses(self) -> list[tuple[str, str]]:
+        known = {"Prometheus": "PROMETHEUS_PORT", "Alertmanager": "ALERTMANAGER_PORT"} if self.monitoring else {}
+        return [(name, self.layout.url(variable)) for name, variable in known.items()]
 
     async def _services(self) -> tuple[str, str]:
         # The autopilot moves a whole migration through its database: never one that somebody else uses.

@@ -26,6 +26,8 @@ class Options:
     v2_share: float = 0.2
     #: the autopilot has latency judged mildly, on a machine that carries other work as well
     mild_latency: bool = False
+    #: Prometheus and Alertmanager as well, which have to be installed
+    with_monitoring: bool = False
 
 
 class _OneSentence(argparse.ArgumentParser):
@@ -47,6 +49,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument(
         "--mild-latency", action="store_true", help="with --autopilot: judge latency mildly, on a busy machine"
     )
+    parser.add_argument(
+        "--with-monitoring", action="store_true", help="Prometheus and Alertmanager as well, where they are installed"
+    )
     given = parser.parse_args(arguments)
     if given.mild_latency and not given.autopilot:
         parser.error("--mild-latency needs --autopilot")
@@ -56,6 +61,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         parser.error(f"--report {given.report}: there is no directory {given.report.absolute().parent}")
     if given.autopilot and given.no_fleet:
         parser.error("--autopilot moves robots, so it cannot go with --no-fleet")
+    if given.autopilot and given.with_monitoring:
+        parser.error("--autopilot sends alerts itself, so it cannot go with --with-monitoring")
     data = given.data
     if data is None and not given.autopilot:
         data = Path(environment.get("STATE_DIR") or ROOT / "var" / "demo")
@@ -68,6 +75,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         report=given.report.absolute() if given.report else None,
         v2_share=given.v2_share,
         mild_latency=given.mild_latency,
+        with_monitoring=given.with_monitoring,
     )
 
 

@@ -13,6 +13,8 @@ from embedded.children import FAST_SHUTDOWN
 from embedded.conditions import Condition, answers, holds, port_open
 from embedded.envoy import TEMPLATE, Envoy
 from embedded.errors import StartError
+from embedded.monitoring import PORTS as MONITORING_PORTS
+from embedded.monitoring import Monitoring
 from embedded.places import short_name
 from embedded.ports import LOOPBACK, check_free, free_ports
 from embedded.postgres import Postgres
@@ -63,14 +65,16 @@ COMMANDS_NEED = {
     *("SCRATCH_LEGACY_COMMAND", "SCRATCH_NEW_COMMAND"),
     *("REHEARSALS", "REHEARSAL_ROBOTS", "WAL_ARCHIVE_DIR", "BASE_BACKUP_DIR"),
 }
+#: the same, where there is one
+COMMANDS_TAKE = {*MONITORING_PORTS, "PROMETHEUS_URL", "ALERTMANAGER_URL", "GRAFANA_URL"}
 #: the code whose change makes another build of `new`
 _BUILD_OF = ("config", "heartbeat", "teleop", "migration", "dashboard", "templates", "static", "requirements.txt")
 
 
-def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
+def ports_from(environment: Mapping[str, str], *, with_monitoring: bool = False) -> dict[str, int]:
     """Return the port of each variable, the default where it is unset; `StartError` for one that is no port."""
     ports = {}
-    for variable, (_, default) in PORTS.items():
+    for variable, (_, default) in {**PORTS, **(MONITORING_PORTS if with_monitoring else {})}.items():
         told = environment.get(variable) or str(default)
         if not told.isdecimal() or not 0 < int(told) < 65536:
             raise StartError(f"{variable} is {told!r}: set it to a port number from 1 to 65535")
@@ -83,15 +87,17 @@ def ports_from(environment: Mapping[str, str]) -> dict[str, int]:
     return ports
 
 
-def any_ports() -> dict[str, int]:
+def any_ports(*, with_monitoring: bool = False) -> dict[str, int]:
     """Return a free port for each variable."""
-    return dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    wanted = [*PORTS, *(MONITORING_PORTS if with_monitoring else ())]
+    return dict(zip(wanted, free_ports(len(wanted)), strict=True))
 
 
 def check_ports(ports: Mapping[str, int]) -> None:
     """Raise `PortTaken` for the first port that somebody listens on."""
+    names = {**PORTS, **MONITORING_PORTS}
     for variable, port in ports.items():
-        check_free(PORTS[variable][0], variable, port)
+        check_free(names[variable][0], variable, port)
 
 
 def build_of_source() -> str:
@@ -305,6 +311,24 @@ class Programs:
         return Program(
             "envoy", self.envoy.argv, self._plain_env(), self.envoy.state, ready=answers(admin, "/ready"), port=port
         )
+
+    def monitoring(self, both: Monitoring) -> list[Program]:
+        """Prometheus and Alertmanager; `both.render()` must have run."""
+        found = (
+            ("prometheus", both.prometheus, "PROMETHEUS_PORT"),
+            ("alertmanager", both.alertmanager, "ALERTMANAGER_PORT"),
+        )
+        return [
+            Program(
+                name,
+                command,
+                self._plain_env(),
+                self.layout.state,
+                ready=answers(self.layout.ports[variable], "/-/ready"),
+                port=self.layout.ports[variable],
+            )
+            for name, command, variable in found
+        ]
 
     def fleet(self) -> Program:
         """The robots."""

@@ -60,12 +60,13 @@ class Stack:
 
 
 @contextmanager
-def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
+def running(*, environment: dict[str, str] | None = None, with_monitoring: bool = False) -> Iterator[Stack]:
     """Start everything but the fleet, and stop it at the end."""
     place = Path(tempfile.mkdtemp(prefix="lekiwi-system-"))
     place.chmod(0o711)  # PostgreSQL of a root user passes through it as another account
     state = place / "state"
-    ports = any_ports()
+    ports = any_ports(with_monitoring=with_monitoring)
+    flags = ["--with-monitoring"] if with_monitoring else []
     env = {**os.environ, **{name: str(port) for name, port in ports.items()}}
     # A rehearsal in between would fail the changes of the split that are measured.
     env |= {"REHEARSALS": "waived", **(environment or {})}
@@ -73,7 +74,7 @@ def running(*, environment: dict[str, str] | None = None) -> Iterator[Stack]:
         env.pop(name, None)
     log = (place / "demo.log").open("w")
     demo = subprocess.Popen(
-        [sys.executable, "-m", "embedded.demo", "--no-fleet", "--data", str(state)],
+        [sys.executable, "-m", "embedded.demo", "--no-fleet", "--data", str(state), *flags],
         cwd=ROOT,
         env=env,
         stdout=log,

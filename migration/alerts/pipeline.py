@@ -5,6 +5,7 @@ from datetime import datetime
 from django.conf import settings
 
 from migration import pulses
+from migration.clock import system_clock
 from migration.models import Pulse
 
 PULSE = "alert_pipeline"
@@ -12,9 +13,14 @@ PULSE = "alert_pipeline"
 PROVEN_FOR_SECONDS = 60.0
 
 
-def prove() -> None:
-    """The always-firing alert has arrived just now."""
-    pulses.beat(PULSE)
+def prove(evaluated_at: datetime | None = None) -> None:
+    """The always-firing alert has arrived just now.
+
+    Alertmanager repeats it for minutes after Prometheus is dead, so it counts from when its rule was evaluated, if it
+    says so.
+    """
+    now = system_clock().now()
+    pulses.beat(PULSE, at=min(now, evaluated_at) if evaluated_at else now)
 
 
 def is_required() -> bool:

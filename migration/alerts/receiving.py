@@ -44,7 +44,7 @@ def receive(firings: Sequence[Firing]) -> Received:
     for firing in firings:
         if firing.name == settings.ALERT_PIPELINE_ALERT:
             if proves_pipeline(firing, settings.ALERT_PIPELINE_ALERT):
-                pipeline.prove()
+                pipeline.prove(firing.evaluated_at)
                 received.proves_pipeline = True
         elif firing.is_firing:
             alerting.tell_of(firing, at=now, outcome=outcomes.get(firing.key, ""))

@@ -33,7 +33,7 @@ class Alert(models.Model):
     #: alerts of one group are one matter: Alertmanager's group key, or the first word of the name
     group = models.TextField(blank=True)
     labels = models.JSONField(default=dict, blank=True)
-    #: what to do about it, a web address
+    #: where it says what to do about it: a web address, or a file of the documentation
     runbook = models.TextField(blank=True)
     #: when it began to be true, as Alertmanager says; None for our own, which begin when they are opened
     began_at = models.DateTimeField(null=True, blank=True)
@@ -62,6 +62,11 @@ class Alert(models.Model):
     def title(self) -> str:
         """The name without the fingerprint."""
         return str(self.labels.get("alertname") or self.name)
+
+    @property
+    def has_runbook_page(self) -> bool:
+        """Whether the runbook is an address that a browser can open."""
+        return self.runbook.startswith(("http://", "https://"))
 
     def acknowledge(self, by: str, at: datetime, comment: str = "") -> None:
         """Somebody takes care of it. Once: the first to say so is the one that others can ask."""

@@ -15,6 +15,8 @@ LOOKS_BACK = timedelta(seconds=60)
 #: the annotation with which a rule says so, seconds
 LOOKS_BACK_SECONDS = "looks_back_seconds"
 _MOST_DIGITS = 6
+#: the annotation with which the always-firing rule says when it was evaluated, Unix time
+EVALUATED_AT = "evaluated_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,15 @@ class Firing:
             return told
         labels = ", ".join(f"{name}={value}" for name, value in sorted(self.labels.items()) if name != "alertname")
         return f"{self.name}: {labels}" if labels else self.name
+
+    @property
+    def evaluated_at(self) -> datetime | None:
+        """When its rule was evaluated, None if it does not say so."""
+        told = self.annotations.get(EVALUATED_AT, "")
+        try:
+            return datetime.fromtimestamp(float(told), UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
 
     @property
     def judges_from(self) -> datetime:

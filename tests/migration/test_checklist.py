@@ -163,6 +163,8 @@ def test_monitoring_is_waived_by_a_setting_or_really_asked(settings):
         assert run("dashboards").sentence == "target http://new/metrics is down"
         down["health"] = "up"
         assert run("dashboards").sentence == "1 targets up, 1 alert rules, 1 dashboards"
+        settings.GRAFANA_URL = ""
+        assert run("dashboards").sentence == ("1 targets up, 1 alert rules, no Grafana is asked (GRAFANA_URL is empty)")
         assert run("alert-route").sentence.startswith("Alertmanager does not take it")
     assert run("dashboards").sentence.startswith("cannot be asked")
 
