@@ -35,10 +35,13 @@ class Seen:
         if not self.failures:
             return ""
         counted = Counter(f"{one.call} {one.outcome}" for one in self.failures)
-        ended = [one.ended - self.began for one in self.failures]
+        since = self.began or self.failures[0].ended
+        ended = [one.ended - since for one in self.failures]
         waited = [one.ended - one.sent for one in self.failures]
         told = ", ".join(f"{count} × {name}" for name, count in counted.most_common())
-        return f"{told}; {min(ended):.2f} to {max(ended):.2f} s in, after waiting {min(waited):.2f} to {max(waited):.2f} s"
+        return (
+            f"{told}; {min(ended):.2f} to {max(ended):.2f} s in, after waiting {min(waited):.2f} to {max(waited):.2f} s"
+        )
 
 
 def failures_in(lines: Iterable[bytes]) -> Iterator[Failure]:

@@ -31,7 +31,8 @@ HEALTHY_SECONDS = 4.0
 QUIET_SECONDS = 20.0
 #: no gross fault begins later than this, so that the run ends within 6 min on a busy machine as well
 GROSS_SECONDS = 170.0
-SILENT_SECONDS = 6.0
+#: longer than the watchdog's window; robots that are stopped for 5 s give up what they had asked before
+SILENT_SECONDS = 4.0
 RECORDED_SECONDS = 20.0
 
 #: whether a fault was noticed under another route than this version with this percentage

@@ -53,7 +53,11 @@ def success_report() -> Proof | None:
         return Proof(False, f"failed: {', '.join(broken)}")
     named = {
         word: [one.title for one in judged if one.verdict is verdict]
-        for word, verdict in (("failed", Verdict.FAIL), ("inconclusive", Verdict.INCONCLUSIVE))
+        for word, verdict in (
+            ("failed", Verdict.FAIL),
+            ("inconclusive", Verdict.INCONCLUSIVE),
+            ("waived", Verdict.WAIVED),
+        )
     }
     told = "".join(f"; {word}: {', '.join(titles)}" for word, titles in named.items() if titles)
     held = sum(one.verdict is Verdict.PASS for one in judged)

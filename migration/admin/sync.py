@@ -152,3 +152,11 @@ class PresenceAdmin(ReadOnly):
 class PositionAdmin(ReadOnly):
     list_display = ["name", "last", "begin"]
     search_fields = ["name"]
+
+
+@admin.register(models.SideBySide)
+class SideBySideAdmin(ReadOnly):
+    """What both systems learnt, and how long each took."""
+
+    list_display = ("of", "robot_id", "state", "began_at", "new_seconds", "legacy_seconds")
+    list_filter = ("of", "state")

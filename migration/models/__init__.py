@@ -23,6 +23,7 @@ from migration.models.rehearsal import Rehearsal
 from migration.models.restore import Restore
 from migration.models.rollback import Rollback
 from migration.models.shift import TrafficShift
+from migration.models.side_by_side import SideBySide
 from migration.models.sign_off import SignOff
 from migration.models.sync_run import SyncRun
 from migration.models.sync_state import SyncState, SyncTuning
@@ -68,6 +69,7 @@ __all__ = [
     "Restore",
     "Rollback",
     "RotaShift",
+    "SideBySide",
     "SignOff",
     "SyncRun",
     "SyncState",

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
 
 from heartbeat.models import Robot
 from migration import traffic
-from migration.models import PhaseRun, TrafficSample
-from migration.rules.reporting import Calls
+from migration.models import PhaseRun, SideBySide, TrafficSample
+from migration.rules.reporting import Calls, Pairs
 from migration.rules.sequential import Evidence
 
 _MOST_NAMES = 10
@@ -96,12 +95,22 @@ def robots() -> tuple[int, int, list[str], bool]:
     return heard.count(), heard.filter(on_new).count(), list(missing), moved_at is not None
 
 
-def noticing_seconds() -> float | None:
-    """p99 of the time from when a silence was due until it was noticed, None without one."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM noticed_at - became_at))"
-            " FROM heartbeat_livenessevent WHERE to_state = 'offline'"
-        )
-        (value,) = cursor.fetchone()
-    return float(value) if value is not None else None
+def side_by_side(of: SideBySide.Of) -> Pairs:
+    """What both systems learnt, as medians. Legacy's are lower bounds, so theirs is one of the true median."""
+    state = SideBySide.State
+    kept = SideBySide.objects.filter(of=of)
+    counted = kept.exclude(state=state.BEFORE).aggregate(
+        count=Count("id"),
+        unsaid=Count("id", filter=~Q(state=state.SAID)),
+        legacy=Median("legacy_seconds"),
+        new=Median("new_seconds"),
+    )
+    return Pairs(**counted, said_before=kept.filter(state=state.BEFORE).count())
+
+
+class Median(Aggregate):
+    """PostgreSQL's."""
+
+    function = "percentile_cont"
+    template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from migration.clock import system_clock
-from migration.models import GateResult, PhaseRun, Rollback, TrafficShift
+from migration.models import GateResult, PhaseRun, Rollback, SideBySide, TrafficShift
 from migration.reporting import measuring, stated
 from migration.rules import reporting
 from migration.rules.phases import phase_of
@@ -32,7 +32,6 @@ def criteria() -> list[Criterion]:
     served = measuring.served()
     legacy, new = served.legacy, served.new
     known, on_new, missing, reached = measuring.robots()
-    baseline = "its benchmark measures both systems: it is not stored here"
     return [
         reporting.downtime(measuring.calls()),
         reporting.error_increase(*served.errors),
@@ -44,10 +43,27 @@ def criteria() -> list[Criterion]:
             (new.timed, new.p99_milliseconds()),
         ),
         reporting.better(
-            "noticing", "A silent robot noticed faster", (None, measuring.noticing_seconds()), "s", f"p99; {baseline}"
+            "noticing",
+            "A silent robot noticed faster",
+            measuring.side_by_side(SideBySide.Of.SILENCE),
+            fewest=reporting.FEWEST_LEARNT,
+            what="silences from the robot's last word until it is called offline",
         ),
-        reporting.better("reading", "The fleet read faster", (None, None), "s", baseline),
-        reporting.better("knowing_teleop", "Teleoperation known faster", (None, None), "s", baseline),
+        reporting.better(
+            "reading",
+            "The fleet read faster",
+            measuring.side_by_side(SideBySide.Of.READING),
+            fewest=reporting.FEWEST_READINGS,
+            what="readings of the list, by the same call",
+            slow_from=reporting.SLOW_READING_SECONDS,
+        ),
+        reporting.better(
+            "knowing_teleop",
+            "Teleoperation known faster",
+            measuring.side_by_side(SideBySide.Of.OPERATION),
+            fewest=reporting.FEWEST_LEARNT,
+            what="sessions from their beginning until they are known",
+        ),
         _stated("team_trained"),
         _stated("decommissioned"),
     ]

@@ -13,6 +13,10 @@ SLOWER_MILLISECONDS = 10.0
 TIMED_REQUESTS = 1_000
 #: how much better what was slow has to be, percent
 BETTER_PERCENT = 50.0
+#: so many silences or sessions, and readings, it takes to say so
+FEWEST_LEARNT, FEWEST_READINGS = 5, 20
+#: a list that comes sooner than this nobody waits for
+SLOW_READING_SECONDS = 0.1
 #: copies of the last moments are still on their way
 _ON_THEIR_WAY = 3
 
@@ -109,16 +113,49 @@ def heartbeat_latency(legacy: tuple[int, float | None], new: tuple[int, float | 
     return Criterion(name, title, verdict, f"{now:.1f} ms, legacy {old:.1f} ms", limit, told)
 
 
-def better(name: str, title: str, measured: tuple[float | None, float | None], unit: str, missing: str) -> Criterion:
-    """Something that was slow is more than 50 % better: `measured` on legacy and on new, None where it was not."""
-    legacy, new = measured
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The same things learnt by both systems: medians in seconds, and how many of them.
+
+    Legacy's times are lower bounds; `unsaid` of them legacy had not said when it was over, or does not say yet.
+    """
+
+    count: int = 0
+    legacy: float | None = None
+    new: float | None = None
+    unsaid: int = 0
+    #: left out: legacy said so before it was so
+    said_before: int = 0
+
+
+def better(name: str, title: str, pairs: Pairs, *, fewest: int, what: str, slow_from: float = 0.0) -> Criterion:
+    """What was slow is more than 50 % better. `slow_from`: what takes legacy less was not slow, and is waived.
+
+    As legacy's times are lower bounds, a pass holds whatever they are, and what is too little yet is inconclusive.
+    """
     limit = f"> {BETTER_PERCENT:.0f} % less than legacy"
-    if legacy is None or new is None or legacy <= 0:
-        figure = f"{new:.3g} {unit} on new" if new is not None else "–"
-        return Criterion(name, title, Verdict.INCONCLUSIVE, figure, limit, missing)
-    gained = 100 * (1 - new / legacy)
-    verdict = Verdict.PASS if gained > BETTER_PERCENT else Verdict.FAIL
-    return Criterion(name, title, verdict, f"{new:.3g} {unit}, legacy {legacy:.3g} {unit} ({gained:.0f} % less)", limit)
+    counted = f"medians of {pairs.count:,} {what}"
+    if pairs.unsaid:
+        counted += f", {pairs.unsaid:,} of which legacy did not say while they were so"
+    if pairs.said_before:
+        counted += f"; {pairs.said_before:,} that legacy had said before they were so are left out"
+    if pairs.count < fewest or pairs.legacy is None or pairs.new is None:
+        figure = f"{_time(pairs.new)} on new" if pairs.new is not None else "–"
+        return Criterion(name, title, Verdict.INCONCLUSIVE, figure, limit, f"{counted}: {fewest} are needed")
+    least = "≥ " if pairs.unsaid else ""
+    figure = f"{_time(pairs.new)}, legacy {least}{_time(pairs.legacy)}"
+    if pairs.legacy < slow_from and not pairs.unsaid:
+        told = f"{counted}; what takes legacy less than {_time(slow_from)} was not slow, so nothing is to be better"
+        return Criterion(name, title, Verdict.WAIVED, figure, limit, told)
+    gained = 100 * (1 - pairs.new / pairs.legacy) if pairs.legacy > 0 else 0.0
+    if gained > BETTER_PERCENT:
+        return Criterion(name, title, Verdict.PASS, f"{figure} ({gained:.0f} % less)", limit, counted)
+    verdict = Verdict.INCONCLUSIVE if pairs.unsaid else Verdict.FAIL
+    return Criterion(name, title, verdict, f"{figure} ({gained:.0f} % less)", limit, counted)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
 
 
 def stated(name: str, title: str, limit: str, found: tuple[bool, str] | None, missing: str) -> Criterion:

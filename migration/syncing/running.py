@@ -26,6 +26,7 @@ from migration.rules.plans import RoutePlan
 from migration.syncing import fleet, runs
 from migration.syncing.back import Back, Owed
 from migration.syncing.forward import Forward
+from migration.syncing.side_by_side import Comparing
 from migration.syncing.source import SILENT, LegacySource, NotLegacy, Reading
 from migration.syncing.state import Found, StateKeeper
 from migration.syncing.tuning import wishes
@@ -48,6 +49,7 @@ class Sync:
         self.alive = alive
         self.source = LegacySource(settings.LEGACY_URL, alive)
         self.forward, self.back = Forward(), Back()
+        self._comparing = Comparing()
         self._keeper = StateKeeper()
         self._slow_at = self._fleet_at = 0.0
         self._plan: RoutePlan | None = None
@@ -67,8 +69,9 @@ class Sync:
         return self._keep(found, asked, silent=False)
 
     def close(self) -> None:
-        """Let the connection to legacy go."""
+        """Let the connections go."""
         self.source.close()
+        self._comparing.close()
 
     def _looked(self, asked: Wishes, now: datetime) -> Found:
         plan = _plan()
@@ -83,15 +86,15 @@ class Sync:
             self._plan = plan
         forward = self.forward.step(reading, plan, batch_size=asked.batch_size, now=now, alive=self.alive)
         back = self._back(reading, plan, asked, now)
-        self._slowly(now)
+        self._slowly(reading, now)
         return Found(now, reading=reading, forward=forward, back=back, unsayable=self._unsayable)
 
     def _back(self, reading: Reading, plan: RoutePlan, asked: Wishes, now: datetime) -> Owed:
         rate = pace(asked, reading.seconds, self.source.answer_seconds, silent=False).calls_per_second
         return self.back.step(reading, self.source, plan, calls_per_second=rate, now=now, alive=self.alive)
 
-    def _slowly(self, now: datetime) -> None:
-        """Deployments and addresses: a text that is as it was is not looked into."""
+    def _slowly(self, reading: Reading, now: datetime) -> None:
+        """Deployments and addresses (a text that is as it was is not looked into), and what both systems learn."""
         if time.monotonic() - self._slow_at >= SLOW_SECONDS and self.source.is_current:
             self._slow_at = time.monotonic()
             listed = deployments.listed(self.source)
@@ -102,6 +105,8 @@ class Sync:
             self._fleet_at = time.monotonic()
             if (robots := self.source.fleet()) is not None:
                 fleet.take_in(robots, now)
+            self.alive()
+            self._comparing.look(reading, now)
             self.alive()
 
     def _keep(self, found: Found, asked: Wishes, *, silent: bool) -> Pace:

@@ -10,8 +10,7 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from heartbeat.models import LivenessEvent
-from migration.models import PhaseRun, Rollback, TrafficSample
+from migration.models import PhaseRun, Rollback, SideBySide, TrafficSample
 from migration.reporting import stated
 from migration.reporting.report import report
 from migration.traffic import nothing
@@ -100,19 +99,24 @@ def test_robots_are_migrated_when_new_answered_them_since_the_whole_fleet_moved(
     assert (told("robots")["figure"], told("robots")["sentence"]) == ("1 of 2", "not yet: Lekiwi_2")
 
 
-def test_the_time_to_notice_a_silence_is_measured_and_waits_for_legacys():
-    now = timezone.now()
-    LivenessEvent.objects.create(
-        robot_key=b"a",
-        robot_id="a",
-        number=1,
-        from_state="late",
-        to_state="offline",
-        became_at=now - seconds(0.25),
-        noticed_at=now,
-    )
+def test_what_both_systems_learnt_is_compared_by_medians_with_the_number_of_samples():
+    for number, (state, legacy) in enumerate([("said", 310), ("said", 330), *[("over", 60)] * 2, ("open", 20)]):
+        SideBySide.objects.create(
+            of="silence",
+            subject=str(number),
+            state=state,
+            began_at=timezone.now(),
+            new_seconds=8 + number,
+            legacy_seconds=legacy,
+        )
+    SideBySide.objects.create(of="operation", subject="0", state="before", began_at=timezone.now(), new_seconds=1)
 
-    assert (told("noticing")["verdict"], told("noticing")["figure"]) == ("inconclusive", "0.25 s on new")
+    assert (told("noticing")["verdict"], told("noticing")["figure"]) == ("pass", "10 s, legacy ≥ 60 s (83 % less)")
+    assert "medians of 5 silences" in told("noticing")["sentence"]
+    assert "3 of which legacy did not say while they were so" in told("noticing")["sentence"]
+    assert told("knowing_teleop")["verdict"] == "inconclusive"
+    assert "medians of 0 sessions" in told("knowing_teleop")["sentence"]
+    assert "1 that legacy had said before they were so" in told("knowing_teleop")["sentence"]
 
 
 def test_what_another_part_states_is_in_the_report(monkeypatch):

@@ -1,10 +1,12 @@
 import contextlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from migration.rules import replaying, reporting
 from migration.rules.replaying import BadThreshold, Look, changed, firings, sentence, split, threshold
+from migration.rules.reporting import Pairs
 from migration.rules.sequential import Evidence, Verdict
 from migration.rules.watching import Matrix, Window
 
@@ -52,10 +54,25 @@ def test_robots_that_did_not_move_are_named():
     assert (judged.verdict, judged.sentence) == (Verdict.FAIL, "not yet: Lekiwi_7")
 
 
-def test_better_needs_both_sides_measured():
-    assert reporting.better("x", "x", (None, 1.0), "s", "why").sentence == "why"
-    assert reporting.better("x", "x", (10.0, 4.9), "s", "").verdict is Verdict.PASS
-    assert reporting.better("x", "x", (10.0, 5.0), "s", "").verdict is Verdict.FAIL
+@pytest.mark.parametrize(
+    ("pairs", "verdict", "figure"),
+    [
+        (Pairs(4, 10.0, 1.0), Verdict.INCONCLUSIVE, "1 s on new"),
+        (Pairs(), Verdict.INCONCLUSIVE, "–"),
+        (Pairs(5, 10.0, 4.9), Verdict.PASS, "4.9 s, legacy 10 s (51 % less)"),
+        (Pairs(5, 10.0, 5.0), Verdict.FAIL, "5 s, legacy 10 s (50 % less)"),
+        (Pairs(5, 10.0, 4.9, unsaid=3), Verdict.PASS, "4.9 s, legacy ≥ 10 s (51 % less)"),
+        # How much longer legacy would have taken nobody knows.
+        (Pairs(5, 10.0, 6.0, unsaid=3), Verdict.INCONCLUSIVE, "6 s, legacy ≥ 10 s (40 % less)"),
+        (Pairs(5, 0.0, 6.0, unsaid=5), Verdict.INCONCLUSIVE, "6 s, legacy ≥ 0 ms (0 % less)"),
+        (Pairs(5, 0.009, 0.02), Verdict.WAIVED, "20 ms, legacy 9 ms"),
+    ],
+)
+def test_what_was_slow_is_better_by_half_even_if_legacy_took_no_longer_than_is_known(pairs, verdict, figure):
+    judged = reporting.better("x", "x", pairs, fewest=5, what="silences", slow_from=0.01)
+
+    assert (judged.verdict, judged.figure) == (verdict, figure)
+    assert f"{pairs.count} silences" in judged.sentence
 
 
 def test_what_nobody_states_is_inconclusive_and_so_is_the_whole():
