@@ -69,7 +69,10 @@ def main() -> int:
         return 2
     measured = Measured(rows=check_files())
     measured.wrong = [name for name, said in measured.rows if said != "holds"]
-    with recording() as recorder, running(with_monitoring=True) as stack:
+    with (
+        recording() as recorder,
+        running(with_monitoring=True, environment={"NOTIFY_ALERTS_WEBHOOK": recorder.chat}) as stack,
+    ):
         stack.use_from_here()
         logging.disable(logging.CRITICAL)
         world, ledger = World(stack, recorder), stack.state / "benchmark-ledger"
@@ -123,6 +126,9 @@ def target_down(measured: Measured, world: World) -> None:
         "target_down_s", "a process killed → an open alert here (15 s of it the rule's `for`)", time.monotonic() - began
     )
     at, message = wait_for("the message", lambda: world.recorder.first("TargetDown", "firing", began), 5.0)
+    words = str(message["commonAnnotations"]["summary"])
+    told = wait_for("a message to people", lambda: world.recorder.told_people(words, began), 30.0)
+    measured.took("told_s", "→ people are told in their channel", told - began)
     measured.has_to(is_open()[0].severity == "critical", "it is critical, as its rule says")
     measured.has_to(is_open()[0].group == message["groupKey"], "it belongs to Alertmanager's group")
     first = is_open()[0].pk

@@ -21,10 +21,21 @@ _RECORDER = "      - url: {url}\n        send_resolved: true\n"
 
 @dataclass(slots=True)
 class Recorder:
-    """Every message that Alertmanager sent, with the moment (`time.monotonic`)."""
+    """Every message that Alertmanager and the system sent, with the moment (`time.monotonic`)."""
 
     url: str
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    #: what the system tells people in their alerts channel
+    told: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def chat(self) -> str:
+        """Where it takes those, as a chat does."""
+        return f"{self.url}chat"
+
+    def told_people(self, words: str, since: float) -> float | None:
+        """When people were first told something with these words."""
+        return next((at for at, text in list(self.told) if at >= since and words in text), None)
 
     def first(self, name: str, status: str, since: float) -> tuple[float, dict[str, Any]] | None:
         """The first message since a moment that says this of an alert of this name."""
@@ -44,8 +55,11 @@ def recording() -> Iterator[Recorder]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            recorder.messages.append((time.monotonic(), body))
+            body = self.rfile.read(int(self.headers["content-length"])).decode()
+            if self.path == "/chat":
+                recorder.told.append((time.monotonic(), json.dumps(json.loads(body), ensure_ascii=False)))
+            else:
+                recorder.messages.append((time.monotonic(), json.loads(body)))
             self.send_response_only(200)
             self.send_header("content-length", "0")
             self.end_headers()

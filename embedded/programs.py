@@ -39,6 +39,8 @@ PORTS: Mapping[str, tuple[str, int]] = {
 ROBOT_INTERVAL_SECONDS = 1
 #: robots of the demo's fleet that are on `new` from 10 % on: the way back is rehearsed with them
 REHEARSAL_ROBOTS = "XLE_154ED512,Lekiwi_297A21D7,XLE_D2511C38"
+#: six robots fall silent in every larger fleet, soon and for half a minute, so that the report has silences to compare
+SILENCES, SILENCES_FROM_ROBOTS = "6@20+30", 100
 #: 200 robots write 100 MB an hour; at the next start a ledger beyond this is set aside
 LEDGER_LIMIT_BYTES = 200_000_000
 #: what a demo does without (docs/checklist.md); each is shown as waived, with these words
@@ -339,6 +341,7 @@ class Programs:
         command = ["-m", "simulator.fleet", "--door", self.layout.url("ROBOTS_DOOR_PORT")]
         command += ["--robots", str(self.layout.robots), "--interval", str(ROBOT_INTERVAL_SECONDS)]
         command += ["--v2-share", str(self.layout.v2_share)]
+        command += ["--vanish", SILENCES] if self.layout.robots >= SILENCES_FROM_ROBOTS else []
         # In its environment, not in its arguments: those everybody on the machine can read.
         token = enrolment_token_of(self.layout.state).read_text()
         program = self._python("fleet", [*command, "--ledger", str(ledger)])

@@ -28,8 +28,8 @@ MOST_OPEN = 200
 #: what began before `new` was looked at is not compared
 LATEST = timedelta(minutes=10)
 KEPT = {
-    SideBySide.Of.SILENCE: timedelta(days=120),
-    SideBySide.Of.OPERATION: timedelta(days=120),
+    SideBySide.Of.SILENCE: timedelta(days=60),
+    SideBySide.Of.OPERATION: timedelta(days=60),
     SideBySide.Of.READING: timedelta(hours=12),
 }
 

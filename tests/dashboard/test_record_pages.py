@@ -37,6 +37,25 @@ def critical() -> Alert:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("runbook", "shown"),
+    [
+        ("https://wiki.example/new", '<a href="https://wiki.example/new" rel="noreferrer">Runbook</a>'),
+        ("docs/rollback.md", "Runbook: docs/rollback.md"),
+        ("javascript:alert(1)", "Runbook: javascript:alert(1)"),
+    ],
+)
+def test_a_runbook_is_a_link_only_where_a_browser_can_follow_it(canary, runbook, shown):
+    critical()
+    Alert.objects.update(runbook=runbook)
+
+    html = page_of(None).get("/migration/alerts/").content.decode()
+
+    assert shown in html
+    assert html.count("Runbook") == 1
+
+
+@pytest.mark.django_db
 def test_an_operator_takes_an_alert_and_everybody_sees_who_has_it(canary):
     alert = critical()
     client = page_of(Role.ON_CALL)
