@@ -253,7 +253,12 @@ PARTS = (proof, target_down, second_line, watchdog_first, wrong_secret, checklis
 
 def _enter(slug: str, world: World, share: float) -> sick.Fault:
     """A stand-in that is well, in ingest's place, and the phase."""
+    from migration import rolling_back, routing
+    from migration.actors import Actor
+
     fault = sick.failing(f"{share:.0%} answer 500", slug, share)
+    if routing.route_file().read().plan.phase != "preparation":  # else the change itself is a fault of `new`
+        rolling_back.roll_back("preparation", reason="the next fault", actor=Actor("benchmark"))
     fault.prepare(world.stack)
     settle(world.stack)
     reach(slug)
