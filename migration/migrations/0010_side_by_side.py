@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("migration", "0008_alerts"),
+        ("migration", "0009_hand_over"),
     ]
 
     operations = [
