@@ -41,14 +41,8 @@ ROBOTS = 10_000
 SINGLES_BESIDE_BATCHES = 1_000
 KINDS = ("noop", "v2", "legacy", "batch", "websocket", "envoy", "drf")
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"]
-FAST = [
-    "--http",
-    "heartbeat.ingest.protocol:RobotsProtocol",
-    "--no-proxy-headers",
-    "--ws",
-    "heartbeat.direct_socket:DirectSocket",
-]
-FAST += ["--ws-per-message-deflate", "false"]
+FAST = ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers"]
+FAST += ["--ws", "heartbeat.direct_socket:DirectSocket", "--ws-per-message-deflate", "false"]
 
 
 @dataclass

@@ -76,8 +76,8 @@ class DirectSocket(WebSocketsSansIOProtocol):
                     self._in_pieces = not first & _FINAL
                 super().data_received(data[place:end])
             place = end
-            if self.close_sent or self.disconnected:
-                return
+            if self.transport.is_closing():
+                break
         self._begun = data[place:]
 
     def send_receive_event_to_app(self) -> None:
@@ -86,11 +86,12 @@ class DirectSocket(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()
             return
         whole, self.frames = b"".join(self.frames), []
-        if not self.close_sent:
-            self._give(whole, self.curr_msg_data_type == "text")
+        self._give(whole, self.curr_msg_data_type == "text")
 
     def _give(self, payload: bytes, is_text: bool) -> None:
-        assert self.on_message is not None
+        """Hand a message on; after a close of ours only the peer's answer to it is of interest."""
+        if self.on_message is None or self.close_sent:
+            return
         if is_text and not payload.isascii():
             try:
                 payload.decode()

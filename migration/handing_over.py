@@ -68,7 +68,9 @@ def is_due(one: HandOver, now: datetime) -> bool:
 def lacking() -> list[dict[str, str]]:
     """What legacy lacks because its API cannot express it, each with what became of the latest attempt to bring it."""
     state = SyncState.objects.first()
-    ids = state.unsayable if state else []
+    if state is None or not state.unsayable:  # asked with every second's status
+        return []
+    ids = state.unsayable
     failures = dict(HandOver.objects.filter(new_id__in=ids).values_list("new_id", "failure"))
     nobody = "no command is configured" if not settings.LEGACY_DEPLOY_COMMAND else "not tried yet"
     return [{"id": new_id, "why": failures.get(new_id) or nobody} for new_id in ids]

@@ -1,6 +1,6 @@
 """A batch of beats as the parameters of a statement: one array literal a column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -14,30 +14,39 @@ _v2_found = attrgetter(*(_FROM_THE_ID.get(name, name) for name in (*ARRIVED, *V2
 _told = attrgetter("told")
 
 
-class LegacyColumns:
-    """The parameters of a legacy statement, which grow by some beats at a time."""
+class Columns:
+    """The parameters of a statement, one array a column, which grow by some beats at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, beats: Sequence[Any] = ()) -> None:
         self._pieces: list[list[str]] = []
+        if beats:
+            self.add(beats)
 
     def add(self, beats: Sequence[Any]) -> None:
         """Append rows."""
-        self._pieces.append(list(map(array_items, zip(*map(_legacy_row, beats), strict=True))))
+        self._pieces.append(list(map(array_items, self._columns(beats))))
 
     def literals(self) -> list[str]:
-        """One array a column."""
-        return _joined(self._pieces)
+        """One array a column; a piece without numbers adds nothing."""
+        return ["{" + ",".join(filter(None, column)) + "}" for column in zip(*self._pieces, strict=True)]
+
+    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
+        raise NotImplementedError
 
 
-class V2Columns:
-    """The same of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
+class LegacyColumns(Columns):
+    """Those of a legacy statement."""
 
-    def __init__(self) -> None:
-        self._pieces: list[list[str]] = []
-        self._motors = self._cameras = 0
+    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
+        return zip(*map(_legacy_row, beats), strict=True)
 
-    def add(self, beats: Sequence[Any]) -> None:
-        """Append rows."""
+
+class V2Columns(Columns):
+    """Those of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
+
+    _motors = _cameras = 0
+
+    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
         motors: list[float] = []
         cameras: list[float | None] = []
         ends = []
@@ -50,32 +59,11 @@ class V2Columns:
         self._cameras += len(cameras)
         found = zip(*map(_v2_found, beats), strict=True)
         told = zip(*map(_told, beats), strict=True)
-        self._pieces.append(list(map(array_items, (*found, *told, *zip(*ends, strict=True), motors, cameras))))
-
-    def literals(self) -> list[str]:
-        """One array a column."""
-        return _joined(self._pieces)
+        return (*found, *told, *zip(*ends, strict=True), motors, cameras)
 
 
 def applied_columns(beats: Sequence[Beat]) -> list[str]:
     """The parameters of `Statements.apply` for beats of one kind: the log's numbers are not among them."""
-    return v2_columns(beats)[: len(V2_INPUT)] if isinstance(beats[0], V2Beat) else legacy_columns(beats)
-
-
-def legacy_columns(beats: Sequence[Any]) -> list[str]:
-    """The parameters of a legacy statement for one batch."""
-    columns = LegacyColumns()
-    columns.add(beats)
-    return columns.literals()
-
-
-def v2_columns(beats: Sequence[Any]) -> list[str]:
-    """The parameters of a v2 statement for one batch."""
-    columns = V2Columns()
-    columns.add(beats)
-    return columns.literals()
-
-
-def _joined(pieces: list[list[str]]) -> list[str]:
-    """Columns of their pieces; one without numbers adds nothing."""
-    return ["{" + ",".join(filter(None, column)) + "}" for column in zip(*pieces, strict=True)]
+    if isinstance(beats[0], V2Beat):
+        return V2Columns(beats).literals()[: len(V2_INPUT)]
+    return LegacyColumns(beats).literals()

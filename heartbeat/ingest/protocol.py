@@ -22,6 +22,7 @@ _V2 = b"POST /api/v2/heartbeat HTTP/1.1\r\n"
 _STATUS = b"POST /api/robot/status HTTP/1.1\r\n"
 #: headers with which a request is more than a heartbeat
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encoding", b"trailer", b"origin"})
+#: headers' names as they were spelt, in lower case; so many are remembered
 MOST_NAMES = 1_000
 _names: dict[bytes, bytes] = {}
 _PLAIN_NAME = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")

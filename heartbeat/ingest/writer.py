@@ -7,7 +7,6 @@ new run, a resend, the minutes after midnight) costs a round trip more and takes
 import contextlib
 import time
 import uuid
-from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,13 +18,13 @@ import asyncpg
 import structlog
 
 from heartbeat.errors import Misplaced
-from heartbeat.ingest.ahead import ACROSS_MIDNIGHT, Ahead, is_soon_after_midnight
+from heartbeat.ingest.ahead import ACROSS_MIDNIGHT, Ahead, Layers, is_soon_after_midnight
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.marks import SHADOW
-from heartbeat.ingest.parameters import applied_columns, legacy_columns, v2_columns
+from heartbeat.ingest.parameters import LegacyColumns, V2Columns, applied_columns
 from heartbeat.ingest.queries import FIND_REQUESTS, FIND_SEQUENCES, RAISE_ROLES
 from heartbeat.ingest.registers import Registers
-from heartbeat.ingest.runs import Run, place, to_look_up
+from heartbeat.ingest.runs import Run, Runs, place, to_look_up
 from heartbeat.ingest.statement import LEGACY, V2, Statements
 
 log = structlog.get_logger(__name__)
@@ -121,7 +120,7 @@ class Writer:
         if strangers:
             async with self._connection.transaction():
                 met = await self._registers.meet(list(strangers.values()))
-                await self._store(legacy, v2, ChainMap(self._runs, met), written)
+                await self._store(legacy, v2, Layers(self._runs, met), written)
             for robot_key, run in met.items():
                 self._runs.setdefault(robot_key, run)
             self._met.update(strangers)
@@ -136,9 +135,7 @@ class Writer:
             written.deployments = await self._record(LEGACY, ready.legacy, ready.legacy_columns.literals(), duplicates)
         await self._end(written, duplicates)
 
-    async def _store(
-        self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Mapping[bytes, Run], written: Written
-    ) -> None:
+    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Runs, written: Written) -> None:
         legacy, before = await self._without_stored_yesterday(legacy)
         duplicates: list[Beat] = [*before]
         if v2:
@@ -147,10 +144,10 @@ class Writer:
             fresh, stored_yesterday = await self._without_stored_yesterday(placed.fresh)
             duplicates += stored_yesterday
             if fresh:
-                written.deployments = await self._record(V2, fresh, v2_columns(fresh), duplicates)
+                written.deployments = await self._record(V2, fresh, V2Columns(fresh).literals(), duplicates)
             written.runs = placed.runs
         if legacy:
-            written.deployments = await self._record(LEGACY, legacy, legacy_columns(legacy), duplicates)
+            written.deployments = await self._record(LEGACY, legacy, LegacyColumns(legacy).literals(), duplicates)
         await self._end(written, duplicates)
 
     async def _end(self, written: Written, duplicates: Sequence[Beat]) -> None:
@@ -207,7 +204,7 @@ class Writer:
 
     # --- what is stored already ----------------------------------------------------------
 
-    async def _stored_sequences(self, beats: list[V2Beat], runs: Mapping[bytes, Run]) -> set[tuple[int, int]]:
+    async def _stored_sequences(self, beats: list[V2Beat], runs: Runs) -> set[tuple[int, int]]:
         unsure = to_look_up(beats, runs)
         if not unsure:
             return set()

@@ -7,14 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
+
+from migration.rules.lua_table import filter_file
 
 #: the name of the extension in the bootstrap's `config_discovery`
 COHORTS = "cohorts"
 #: more cohorts than this are not told apart: the door keeps a counter for each, and times by 12 edges
 MOST_COHORTS = 50
 MOST_KINDS = 8
-#: what the door was measured with: it takes a table of 10,000 robots in 7 ms, one of 50,000 in 50 ms
+#: beyond it the door would take a new table in more than a moment (`python -m benchmarks.cohorts` has 10,000)
 MOST_ROBOTS = 50_000
 #: what stands for kinds or sites beyond those; no name is ever encoded like this
 OTHER = "_other"
@@ -24,7 +25,6 @@ UNKNOWN = "_unknown"
 _BETWEEN = "__"
 _LONGEST = 64
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-")
-_TYPES = "type.googleapis.com/envoy."
 
 
 def tag_of(kind: str, site: str) -> str:
@@ -55,20 +55,9 @@ def table_of(robots: Iterable[tuple[bytes, str, str]]) -> dict[bytes, str]:
 
 
 def cohort_source(table: Mapping[bytes, str], template: str, version: int) -> dict[str, Any]:
-    """Return the ECDS file of a table: the Lua filter of `template` with it.
-
-    Ids are chosen by robots and land in Lua source, so each is percent-quoted: no bracket, quote or newline gets in.
-    """
-    rows = "\n".join(f"{tag}\t{quote(key, safe='')}" for key, tag in sorted(table.items()))
-    resource = {
-        "@type": _TYPES + "config.core.v3.TypedExtensionConfig",
-        "name": COHORTS,
-        "typed_config": {
-            "@type": _TYPES + "extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"inline_string": template.replace("@COHORTS@", rows)},
-        },
-    }
-    return {"version_info": str(version), "resources": [resource]}
+    """Return the ECDS file of a table: the Lua filter of `template` with it."""
+    rows = ((tag, key) for key, tag in sorted(table.items()))
+    return filter_file(COHORTS, template, rows, mark="@COHORTS@", version=version)
 
 
 def _encoded(name: str) -> str:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
+from migration.rules.lua_table import filter_file
 from migration.rules.plans import InvalidPlan, RoutePlan
 from migration.rules.split import BUCKETS_PER_PERCENT, Side, default_side, key_of
 
@@ -100,20 +100,9 @@ def plan_in(configuration: object) -> tuple[RoutePlan, int, Mapping[str, Any]]:
 
 
 def filter_source(plan: RoutePlan, template: str, version: int = 1) -> Json:
-    """Return the ECDS file of a plan: the Lua filter of `template` with the plan's pins and cohort.
-
-    Ids are chosen by robots and land in Lua source, so each is percent-quoted: no bracket, quote or newline gets in.
-    """
-    rows = "\n".join(f"{side}\t{quote(key_of(robot_id), safe='')}" for robot_id, side in plan.members.items())
-    resource = {
-        "@type": _TYPES + "config.core.v3.TypedExtensionConfig",
-        "name": FILTER,
-        "typed_config": {
-            "@type": _TYPES + "extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"inline_string": template.replace("@PINS@", rows)},
-        },
-    }
-    return {"version_info": str(version), "resources": [resource]}
+    """Return the ECDS file of a plan: the Lua filter of `template` with the plan's pins and cohort."""
+    rows = ((str(side), key_of(robot_id)) for robot_id, side in plan.members.items())
+    return filter_file(FILTER, template, rows, mark="@PINS@", version=version)
 
 
 def _routes(plan: RoutePlan, version: int) -> list[Json]:
