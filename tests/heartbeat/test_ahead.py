@@ -69,11 +69,12 @@ async def test_pieces_of_a_batch_keep_their_own_numbers(writer: Writer, connecti
     }
 
 
+@pytest.mark.parametrize("later", [timedelta(milliseconds=5), timedelta(days=1)], ids=["at once", "the next day"])
 async def test_what_comes_again_while_it_is_being_stored_is_a_duplicate(
-    writer: Writer, connection: asyncpg.Connection
+    writer: Writer, connection: asyncpg.Connection, later: timedelta
 ) -> None:
     first, again, other = said(1, 2), said(1, 2), said(2, 2)
-    again.received_at = again.at = NOON + timedelta(seconds=2) + timedelta(milliseconds=5)
+    again.received_at = again.at = NOON + timedelta(seconds=2) + later
     under_way = asyncio.ensure_future(writer.write([first]))
     await asyncio.sleep(0)
     writer.foresee([again, other])
@@ -88,9 +89,10 @@ async def test_what_comes_again_while_it_is_being_stored_is_a_duplicate(
 async def test_what_counted_on_a_batch_that_failed_is_made_ready_anew(
     writer: Writer, connection: asyncpg.Connection
 ) -> None:
-    poisonous, next_one = said(1, 5), said(1, 4)
+    poisonous, next_one = said(1, 5), said(1, 6)
     poisonous.told = (*poisonous.told[:16], 1e300, *poisonous.told[17:])
-    next_one.received_at = next_one.at = NOON + timedelta(seconds=5) + timedelta(milliseconds=5)
+    # Before the one that failed, whose time counts for nothing.
+    next_one.received_at = next_one.at = NOON + timedelta(seconds=4)
     under_way = asyncio.ensure_future(writer.write([poisonous]))
     await asyncio.sleep(0)
     writer.foresee([next_one])
@@ -99,7 +101,7 @@ async def test_what_counted_on_a_batch_that_failed_is_made_ready_anew(
 
     await writer.write([next_one])
 
-    row = await connection.fetchrow("SELECT at, received_at FROM heartbeat_history WHERE sequence = 4")
+    row = await connection.fetchrow("SELECT at, received_at FROM heartbeat_history WHERE sequence = 6")
     assert row["at"] == row["received_at"]
 
 
