@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+
+import msgspec
 
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest.marks import Marks
@@ -23,14 +24,13 @@ _STATUS_LINES = {
 }
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct, gc=False):
     """A status, a body, its type and what else the headers say."""
 
     status: int
     body: bytes
     content_type: bytes = b"application/json"
-    headers: list[Header] = field(default_factory=list)
+    headers: list[Header] = []
 
     def on_the_wire(self, request_id: bytes) -> bytes:
         """The whole HTTP/1.1 answer."""

@@ -72,7 +72,8 @@ class LegacyBeat(Beat, kw_only=True, gc=False):
 class V2Beat(Beat, kw_only=True, gc=False):
     """A v2 heartbeat. `told` holds the columns that are known when it arrives, in the order of `statement.V2_TOLD`.
 
-    Numbers of motors and cameras of a whole batch are sent as one array: each beat has its share.
+    Numbers of motors and cameras of a whole batch are sent as one array: each beat has its share, as text, because
+    their objects would be all over the memory when their turn comes.
     """
 
     told: tuple[Any, ...] = ()
@@ -83,8 +84,10 @@ class V2Beat(Beat, kw_only=True, gc=False):
     clock_offset_seconds: float | None = None
     profile: Any = None
     profile_id: int | None = None
-    motors: list[float] = []
-    cameras: list[float | None] = []
+    motors: str = ""
+    motors_count: int = 0
+    cameras: str = ""
+    cameras_count: int = 0
 
 
 @lru_cache(maxsize=32_768)

@@ -1,7 +1,7 @@
 """The calls of robots that end in one heartbeat: who may make them, what they say, what is answered after the commit.
 
 Each takes headers and a body and answers through a callback, so that it costs no task and no future; the fast path of
-`heartbeat.ingest.protocol` and the ASGI application use the same ones.
+`heartbeat.ingest.protocol` and the ASGI application use the same ones. v2 heartbeats are taken turn by turn.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,12 @@ import msgspec
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest import schema
 from heartbeat.ingest.access import OTHERS_TOKEN, Access, Admitted, Refusal
-from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid, legacy_refusal, v2_refusal
-from heartbeat.ingest.beat import V2Beat
+from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid, legacy_refusal, problem, v2_refusal
 from heartbeat.ingest.legacy_calls import plain_status
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.ingest.refusal import too_fast
-from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.turns import Arrival, Turn
 from heartbeat.ingest.waiting import Outcome
 from heartbeat.metrics import REJECTED
 
@@ -41,12 +40,58 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 
 
+class _Heartbeat(Arrival):
+    """A v2 heartbeat by HTTP."""
+
+    __slots__ = ("_respond",)
+
+    def __init__(self, text: bytes, admitted: Admitted, marks: Marks, respond: Respond) -> None:
+        super().__init__(text, admitted, marks)
+        self._respond = respond
+
+    def refuse_invalid(self, error: schema.Invalid) -> None:
+        REJECTED.labels("heartbeat", "invalid").inc()
+        self._respond(invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}]))
+
+    def refuse_as_others(self) -> None:
+        self._respond(OTHERS_TOKEN.as_problem())
+
+    def ask_to_wait(self, seconds: float) -> None:
+        self._respond(too_fast(seconds).as_problem())
+
+    def fail(self) -> None:
+        self._respond(problem(500, "Internal Server Error", "the heartbeat was not stored; the log says why"))
+
+    def done(self, outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+        outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
+        self._respond(v2_refusal(outcome) if isinstance(outcome, NotRecorded) else self._accepted(outcome))
+
+    def _accepted(self, outcome: Outcome) -> Answer:
+        status: Literal["accepted", "duplicate"] = "duplicate" if outcome.duplicate else "accepted"
+        request_id = self.marks.request_id_text.decode("latin-1")
+        beat = self.beat
+        return Answer(200, _encode(Accepted(status, beat.who.robot_id, request_id, beat.received_at or _NEVER)))
+
+
+class _Ping(_Heartbeat):
+    """A heartbeat of whatever can only call an address; `text` is the query."""
+
+    __slots__ = ()
+
+    def read(self) -> schema.V2Heartbeat:
+        return schema.convert(_asked(self.text) | {"robot_id": self.admitted.robot_id})
+
+    def _accepted(self, outcome: Outcome) -> Answer:
+        return _OK
+
+
 class Calls:
     """`recorder` commits; `access` says who may speak."""
 
     def __init__(self, recorder: Recorder, access: Access) -> None:
         self.recorder = recorder
         self.access = access
+        self.turn = Turn(recorder, access)
 
     def heartbeat(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> None:
         """`POST /api/v2/heartbeat`."""
@@ -54,12 +99,7 @@ class Calls:
         if isinstance(admitted, Refusal):
             respond(admitted.as_problem())
             return
-        try:
-            said = schema.decode(body)
-        except schema.Invalid as error:
-            respond(_invalid(error))
-            return
-        self._store(v2_beat(said, body, marks), admitted, marks, respond, None)
+        self.turn.add(_Heartbeat(body, admitted, marks, respond))
 
     def ping(self, token: bytes, query: bytes, marks: Marks, respond: Respond) -> None:
         """`GET|POST /api/v2/ping/{token}`: the token says whose heartbeat it is; the query may say a little more."""
@@ -67,12 +107,7 @@ class Calls:
         if isinstance(admitted, Refusal):
             respond(admitted.as_problem())
             return
-        try:
-            said = schema.convert(_asked(query) | {"robot_id": admitted.robot_id})
-        except schema.Invalid as error:
-            respond(_invalid(error))
-            return
-        self._store(v2_beat(said, query, marks), admitted, marks, respond, _OK)
+        self.turn.add(_Ping(query, admitted, marks, respond))
 
     def status(self, headers: Headers, body: bytes, marks: Marks, respond: Respond) -> bool:
         """`POST /api/robot/status`, unless only legacy's own judgement can tell what the body is (False)."""
@@ -98,35 +133,6 @@ class Calls:
             return refusal
         wait = self.access.allow(robot_key)
         return None if wait is None else too_fast(wait)
-
-    def _store(self, beat: V2Beat, admitted: Admitted, marks: Marks, respond: Respond, accepted: Answer | None) -> None:
-        if beat.robot_key != admitted.robot_key:
-            respond(OTHERS_TOKEN.as_problem())
-            return
-        wait = self.access.allow(beat.robot_key)
-        if wait is not None:
-            respond(too_fast(wait).as_problem())
-            return
-
-        def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
-            outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
-            if isinstance(outcome, NotRecorded):
-                respond(v2_refusal(outcome))
-            elif accepted is not None:
-                respond(accepted)
-            else:
-                status: Literal["accepted", "duplicate"] = "duplicate" if outcome.duplicate else "accepted"
-                request_id = marks.request_id_text.decode("latin-1")
-                respond(
-                    Answer(200, _encode(Accepted(status, beat.who.robot_id, request_id, beat.received_at or _NEVER)))
-                )
-
-        self.recorder.submit((beat,), beat.size, done)
-
-
-def _invalid(error: schema.Invalid) -> Answer:
-    REJECTED.labels("heartbeat", "invalid").inc()
-    return invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}])
 
 
 def _asked(query: bytes) -> dict[str, Any]:

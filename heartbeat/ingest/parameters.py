@@ -1,6 +1,6 @@
 """A batch of beats as the parameters of a statement: one array literal a column."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +12,7 @@ _FROM_THE_ID = {"robot_id": "who.shown", "robot_key": "who.robot_hex", "row_key"
 _legacy_row = attrgetter(*(_FROM_THE_ID.get(name, name) for name in LEGACY_INPUT))
 _v2_found = attrgetter(*(_FROM_THE_ID.get(name, name) for name in (*ARRIVED, *V2_FOUND)))
 _told = attrgetter("told")
+_NUMBERS = attrgetter("motors"), attrgetter("cameras")
 
 
 class Columns:
@@ -24,21 +25,21 @@ class Columns:
 
     def add(self, beats: Sequence[Any]) -> None:
         """Append rows."""
-        self._pieces.append(list(map(array_items, self._columns(beats))))
+        self._pieces.append(self._items(beats))
 
     def literals(self) -> list[str]:
         """One array a column; a piece without numbers adds nothing."""
         return ["{" + ",".join(filter(None, column)) + "}" for column in zip(*self._pieces, strict=True)]
 
-    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    def _items(self, beats: Sequence[Any]) -> list[str]:
         raise NotImplementedError
 
 
 class LegacyColumns(Columns):
     """Those of a legacy statement."""
 
-    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        return zip(*map(_legacy_row, beats), strict=True)
+    def _items(self, beats: Sequence[Any]) -> list[str]:
+        return list(map(array_items, zip(*map(_legacy_row, beats), strict=True)))
 
 
 class V2Columns(Columns):
@@ -46,20 +47,16 @@ class V2Columns(Columns):
 
     _motors = _cameras = 0
 
-    def _columns(self, beats: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        motors: list[float] = []
-        cameras: list[float | None] = []
+    def _items(self, beats: Sequence[Any]) -> list[str]:
         ends = []
         for beat in beats:
-            motors += beat.motors
-            cameras += beat.cameras
-            to = self._motors + len(motors), self._cameras + len(cameras)
-            ends.append((to[0], len(beat.motors), to[1], len(beat.cameras)))
-        self._motors += len(motors)
-        self._cameras += len(cameras)
+            self._motors += beat.motors_count
+            self._cameras += beat.cameras_count
+            ends.append((self._motors, beat.motors_count, self._cameras, beat.cameras_count))
         found = zip(*map(_v2_found, beats), strict=True)
         told = zip(*map(_told, beats), strict=True)
-        return (*found, *told, *zip(*ends, strict=True), motors, cameras)
+        numbers = (",".join(filter(None, map(share, beats))) for share in _NUMBERS)
+        return [*map(array_items, (*found, *told, *zip(*ends, strict=True))), *numbers]
 
 
 def applied_columns(beats: Sequence[Beat]) -> list[str]:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from msgspec.structs import astuple
 
 from heartbeat.ingest.schema import Motor, V2Heartbeat
+from heartbeat.rules.kind import kind_from_word
 from heartbeat.rules.reporting import CHANNELS, SERVICE_LETTERS, motor_numbers
 
 _encode = msgspec.json.Encoder().encode
@@ -44,42 +45,52 @@ class Profile:
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
-    """How a robot speaks: what its text without digits stands for."""
+    """How a robot speaks: what its text without digits stands for. Robots that speak alike share one."""
 
-    #: of the text without digits; its hash, because 10,000 texts do not stay in a processor's cache
-    skeleton: int
     profile: Profile
     rare: tuple[str | None, ...]
+    #: kind, site and firmware as the state has them; version and deployment
+    what: tuple[str, str, str]
+    versions: tuple[str | None, str | None]
     ids: list[int]
     #: names of motors, cameras and services, if digits could tell them apart; else None
     names: tuple[Any, ...] | None
     #: what reads a channel, and what picks the motors that tell it, None for all
     told: tuple[tuple[Callable[[Motor], Any], Callable[[list[Motor]], tuple[Motor, ...]] | None], ...]
+    #: how many numbers its motors tell
+    motors_count: int
     #: the services' letters, and the health that legacy's robots would send
     letters: str | None
     health: str | None
 
 
-_shapes: dict[str, Shape] = {}
+#: of each robot its latest text without digits (the hash of it: 10,000 texts do not stay in a processor's cache) and
+#: how it is understood
+_shapes: dict[str, tuple[int, Shape]] = {}
+#: by what they are made of. One shape a robot would be read from memory with every heartbeat: 40 places each
+_shared: dict[tuple[bytes, str | None], Shape] = {}
 _profiles: dict[bytes, Profile] = {}
+_NEVER_HEARD = 0, None
 
 
 def shape_of(said: V2Heartbeat, text: bytes) -> Shape:
     """The shape of a heartbeat that came as `text`."""
     skeleton = hash(text.translate(None, _DIGITS))
-    known = _shapes.get(said.robot_id)
+    before, known = _shapes.get(said.robot_id, _NEVER_HEARD)
     if (
         known is not None
-        and known.skeleton == skeleton
+        and before == skeleton
         and known.rare == _rare(said)
         and known.ids == list(map(_id, said.motors))
         and (known.names is None or known.names == _names(said))
     ):
         return known
     if len(_shapes) >= MOST_SHAPES:
-        _shapes.clear()
-        _profiles.clear()
-    shape = _shapes[said.robot_id] = _new_shape(said, skeleton)
+        for each in (_shapes, _shared, _profiles):
+            each.clear()
+    shape = _new_shape(said)
+    shape = _shared.setdefault((shape.profile.document, shape.letters), shape)
+    _shapes[said.robot_id] = skeleton, shape
     return shape
 
 
@@ -97,7 +108,7 @@ def _pick(places: Sequence[int]) -> Callable[[list[Motor]], tuple[Motor, ...]]:
     return itemgetter(*places)
 
 
-def _new_shape(said: V2Heartbeat, skeleton: int) -> Shape:
+def _new_shape(said: V2Heartbeat) -> Shape:
     told: tuple[Any, ...] = ()
     if said.motors:
         _, _, *columns = zip(*map(astuple, said.motors), strict=True)
@@ -121,7 +132,13 @@ def _new_shape(said: V2Heartbeat, skeleton: int) -> Shape:
     ambiguous = any(not _DIGITS_IN_A_NAME.isdisjoint(name or "") for some in names for name in some)
     ids = [motor.id for motor in said.motors]
     reading = tuple((_channels[channel], None if places is None else _pick(places)) for channel, places in told)
-    return Shape(skeleton, profile, _rare(said), ids, names if ambiguous else None, reading, letters, health)
+    count = sum(len(said.motors) if places is None else len(places) for _, places in told)
+    rare = _rare(said)
+    kind, site, firmware, *versions = rare
+    what = (kind_from_word(kind) if kind else "", site or "", firmware or "")
+    return Shape(
+        profile, rare, what, tuple(versions), ids, names if ambiguous else None, reading, count, letters, health
+    )
 
 
 def _names(said: V2Heartbeat) -> tuple[list[str | None], list[str], list[str]]:

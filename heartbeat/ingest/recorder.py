@@ -18,7 +18,7 @@ import structlog
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.committing import Result, commit
-from heartbeat.ingest.partitions import make_partitions
+from heartbeat.ingest.connecting import connect
 from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse
 from heartbeat.ingest.writer import Writer
 from heartbeat.rules.stamping import stamp_after
@@ -30,7 +30,6 @@ log = structlog.get_logger(__name__)
 COMMIT_TIMEOUT_SECONDS = 0.7
 #: and a batch 5 s
 BACKLOG_PATIENCE_SECONDS = 4.0
-CONNECT_TIMEOUT_SECONDS = 2.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
 #: the connection is of no use any more, or the server cannot serve it now
@@ -65,6 +64,10 @@ class Recorder:
         self._drained.set()
         self._task: asyncio.Task[None] | None = None
         self._stamped_at = datetime.min.replace(tzinfo=UTC)
+        #: whether a commit is under way
+        self.is_writing = False
+        #: takes what was gathered meanwhile: when a commit is under way and its answers are told, or when none is
+        self.take_gathered: Callable[[], None] = _nobody
 
     @property
     def available(self) -> bool:
@@ -126,6 +129,15 @@ class Recorder:
             self._queue.enter(Waiting(beats, size, done, time.monotonic() + self._commit_timeout_seconds))
             self._make_ready()
 
+    def submit_each(self, calls: Sequence[tuple[Beat, Done]]) -> None:
+        """The same for calls that came together, each of one beat with an answer of its own."""
+        until = time.monotonic() + self._commit_timeout_seconds
+        for beat, done in calls:
+            beats = (beat,)
+            if self._may_enter(beats, done):
+                self._queue.enter(Waiting(beats, beat.size, done, until))
+        self._make_ready()
+
     def _make_ready(self) -> None:
         """Give the writer what is sure to be in the next commit: the one before it is under way meanwhile."""
         while self._writer is not None and (beats := self._queue.form()):
@@ -153,7 +165,8 @@ class Recorder:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
         while True:
             try:
-                connection, writer = await self._connect()
+                connection, writer = await connect(self._dsn, self._application_name, self._commit_timeout_seconds)
+                connection.add_termination_listener(lambda _: self._wake.set())
             except _LOST as error:
                 self._tried.set()
                 self._say_once("recorder.cannot_connect", error)
@@ -172,36 +185,9 @@ class Recorder:
             finally:
                 self._ready.clear()
                 self._writer = None
+                self.is_writing = False
                 connection.terminate()
                 self._queue.refuse_all("the database cannot be reached")
-
-    async def _connect(self) -> tuple[asyncpg.Connection, Writer]:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=CONNECT_TIMEOUT_SECONDS,
-            server_settings={
-                "application_name": self._application_name,
-                "synchronous_commit": "on",
-                # The plan does not depend on the values, and planning this statement costs more than running it.
-                "plan_cache_mode": "force_generic_plan",
-                "jit": "off",
-                # That plan is made while the tables may be empty, and then reads all robots for each commit: a table
-                # is only ever looked up by key.
-                "enable_seqscan": "off",
-                "enable_hashjoin": "off",
-                # A row somebody locks must not hold the queue up longer than the door waits.
-                "statement_timeout": f"{int(self._commit_timeout_seconds * 1000)}ms",
-            },
-        )
-        try:
-            await make_partitions(connection)
-            writer = Writer(connection)
-            await writer.prepare(CONNECT_TIMEOUT_SECONDS)
-        except BaseException:
-            connection.terminate()
-            raise
-        connection.add_termination_listener(lambda _: self._wake.set())
-        return connection, writer
 
     async def _write(self, connection: asyncpg.Connection, writer: Writer) -> None:
         """Write batches through `connection` until it is lost."""
@@ -216,13 +202,21 @@ class Recorder:
                     await self._wake.wait()
             self._wake.clear()
             answers: Callable[[], None] = _nobody
-            while batch := self._queue.take():
+            while batch := self._next():
                 answers = await self._commit_or_lose(writer, batch, answers)
                 pulsed = await self._say_hearing(connection, pulsed)
             answers()
             self._drained.set()
             pulsed = await self._say_hearing(connection, pulsed)
         raise ConnectionResetError("the database closed the connection")
+
+    def _next(self) -> list[Waiting]:
+        batch = self._queue.take()
+        if not batch:
+            self.take_gathered()
+            batch = self._queue.take()
+        self.is_writing = bool(batch)
+        return batch
 
     async def _say_hearing(self, connection: asyncpg.Connection, pulsed: float) -> float:
         """Say until when everything is stored, when it is time to; returns when it was said last."""
@@ -254,6 +248,7 @@ class Recorder:
                 await asyncio.sleep(0)
             finally:
                 answers()
+                self.take_gathered()
                 self._make_ready()
             result = await writing
         except BaseException as error:

@@ -26,6 +26,8 @@ Number = Annotated[float, Meta(ge=-1e30, le=1e30)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+#: as documented; `check` refuses them
+_NO_CONTROL = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
 Service = Literal["active", "inactive", "unknown"]
 
 
@@ -141,7 +143,7 @@ class Teleop(Struct, omit_defaults=True, gc=False):
 class V2Heartbeat(Struct, omit_defaults=True, gc=False):
     """A v2 heartbeat, however it comes. Only `robot_id` is required."""
 
-    robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID)]
+    robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID, extra_json_schema=_NO_CONTROL)]
     kind: Short | None = None
     site: Name | None = None
     firmware: Short | None = None

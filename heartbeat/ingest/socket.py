@@ -17,11 +17,12 @@ from heartbeat.direct_socket import EXTENSION, DirectSocket, frame_of
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest import schema
 from heartbeat.ingest.access import OTHERS_TOKEN, Admitted, Refusal
-from heartbeat.ingest.answers import Message, Receive, Scope, Send
+from heartbeat.ingest.answers import Receive, Scope, Send
 from heartbeat.ingest.calls import Calls
 from heartbeat.ingest.extending import Frame
+from heartbeat.ingest.frames import bytes_of, result_in, sequence_in, type_of
 from heartbeat.ingest.marks import Marks, marks_of
-from heartbeat.ingest.v2 import v2_beat
+from heartbeat.ingest.turns import Arrival
 from heartbeat.ingest.waiting import Outcome
 from heartbeat.metrics import REJECTED, SOCKETS
 
@@ -36,22 +37,6 @@ MOST_UNSENT_BYTES = 256 * 1024
 _NUMBER_BYTES = 16
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _Kind(msgspec.Struct):
-    type: str = "heartbeat"
-
-
-class CommandResult(msgspec.Struct):
-    """A robot's answer to the command `id`: whether it did it, and what it says of it."""
-
-    id: str
-    ok: bool
-    detail: str = ""
-
-
-_kind_decoder = msgspec.json.Decoder(_Kind)
-_result_decoder = msgspec.json.Decoder(CommandResult)
 
 
 class RobotSocket:
@@ -82,7 +67,7 @@ class RobotSocket:
         try:
             connection.greet()
             while (message := await receive())["type"] != "websocket.disconnect":
-                connection.take(_bytes_of(message))  # it spoke before it was let in
+                connection.take(bytes_of(message))  # it spoke before it was let in
         finally:
             SOCKETS.dec()
             connection.leave()
@@ -111,9 +96,63 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
-def _bytes_of(message: Message) -> bytes:
-    text = message.get("text")
-    return text.encode("utf-8", "surrogatepass") if text is not None else message.get("bytes") or b""
+class _Frame(Arrival):
+    """A message: a heartbeat most of the time."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "_Connection", text: bytes, admitted: Admitted, marks: Marks) -> None:
+        super().__init__(text, admitted, marks)
+        self._connection = connection
+
+    def read(self) -> schema.V2Heartbeat | None:
+        said = self._connection.heartbeat_in(self.text)
+        if said is None:
+            self._connection.ends()
+        elif said.boot_id is None or said.sequence is None:
+            raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
+        return said
+
+    def refuse_invalid(self, error: schema.Invalid) -> None:
+        REJECTED.labels("heartbeat", "invalid").inc()
+        self._refuse(422, error.field, error.reason)
+
+    def refuse_as_others(self) -> None:
+        self._refuse(403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: "))
+
+    def fail(self) -> None:
+        self._refuse(500, "", "the heartbeat was not stored")
+
+    def _refuse(self, status: int, field: str, reason: str) -> None:
+        self._end(
+            {
+                "type": "refused",
+                "sequence": sequence_in(self.text),
+                "status": status,
+                "errors": [{"field": field, "reason": reason}],
+            }
+        )
+
+    def ask_to_wait(self, seconds: float) -> None:
+        self._retry(max(1, math.ceil(seconds)))
+
+    def _retry(self, seconds: int) -> None:
+        self._end({"type": "retry", "sequences": [self.beat.sequence], "retry_after_s": seconds})
+
+    def _end(self, message: dict[str, Any]) -> None:
+        self._connection.ends()
+        self._connection.tell(message)
+
+    def done(self, outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+        outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
+        if isinstance(outcome, Unavailable):
+            self._retry(outcome.retry_after_seconds)
+        elif isinstance(outcome, NotRecorded):
+            self._refuse(422, "", str(outcome))
+        else:
+            beat = self.beat
+            self._connection.ends()
+            self._connection.acknowledge(beat.boot_name or "", beat.sequence or 0)
 
 
 class _Connection:
@@ -156,27 +195,21 @@ class _Connection:
         """Take a message."""
         if self.end_if_revoked():
             return
-        try:
-            said = self._heartbeat_in(frame)
-            if said is None:
-                return
-            if said.boot_id is None or said.sequence is None:
-                raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
-        except schema.Invalid as error:
-            REJECTED.labels("heartbeat", "invalid").inc()
-            self.tell(_refused(_sequence_in(frame), 422, error.field, error.reason))
-            return
-        self._store(said, frame)
+        self._waiting += 1
+        if self._waiting >= MOST_WAITING and self._reads:
+            self._reads = False
+            self._socket.transport.pause_reading()
+        self._calls.turn.add(_Frame(self, frame, self._admitted, self._marks))
 
-    def _heartbeat_in(self, frame: bytes) -> schema.V2Heartbeat | None:
+    def heartbeat_in(self, frame: bytes) -> schema.V2Heartbeat | None:
         """The heartbeat; None for another kind of frame, which was taken. Raises Invalid."""
-        if frame.startswith(b'{"type"') and (kind := _type_of(frame)) != "heartbeat":
+        if frame.startswith(b'{"type"') and (kind := type_of(frame)) != "heartbeat":
             self._take_other(kind, frame)
             return None
         try:
             said = schema.decode_frame(frame)
         except schema.Invalid:
-            if (kind := _type_of(frame)) == "heartbeat":
+            if (kind := type_of(frame)) == "heartbeat":
                 raise
             self._take_other(kind, frame)
             return None
@@ -185,36 +218,16 @@ class _Connection:
         self._take_other(said.type, frame)
         return None
 
-    def _store(self, said: schema.V2Heartbeat, frame: bytes) -> None:
-        beat = v2_beat(said, frame, self._marks)
-        boot_id, sequence = said.boot_id or "", said.sequence or 0
-        if beat.robot_key != self._admitted.robot_key:
-            self.tell(_refused(sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
-            return
-        wait = self._calls.access.allow(beat.robot_key)
-        if wait is not None:
-            self.tell({"type": "retry", "sequences": [sequence], "retry_after_s": max(1, math.ceil(wait))})
-            return
-        self._waiting += 1
-        if self._waiting >= MOST_WAITING and self._reads:
-            self._reads = False
-            self._socket.transport.pause_reading()
+    def ends(self) -> None:
+        """A message that was taken is answered."""
+        self._waiting -= 1
+        if not self._reads and self._waiting <= MOST_WAITING // 2:
+            self._read_again()
 
-        def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
-            self._waiting -= 1
-            if not self._reads and self._waiting <= MOST_WAITING // 2:
-                self._read_again()
-            outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
-            if isinstance(outcome, Unavailable):
-                retry = {"type": "retry", "sequences": [sequence], "retry_after_s": outcome.retry_after_seconds}
-                self.tell(retry)
-            elif isinstance(outcome, NotRecorded):
-                self.tell(_refused(sequence, 422, "", str(outcome)))
-            else:
-                self._acknowledged.setdefault(boot_id, []).append(sequence)
-                self._is_news(_NUMBER_BYTES)
-
-        self._calls.recorder.submit((beat,), beat.size, done)
+    def acknowledge(self, boot_id: str, sequence: int) -> None:
+        """A heartbeat is stored."""
+        self._acknowledged.setdefault(boot_id, []).append(sequence)
+        self._is_news(_NUMBER_BYTES)
 
     def _read_again(self) -> None:
         self._reads = True
@@ -260,33 +273,3 @@ class _Connection:
 def _log_result(admitted: Admitted, frame: bytes, tell: object) -> None:
     result = result_in(frame)
     log.info("command.answered", robot=admitted.robot_id, id=result.id[:64], ok=result.ok)
-
-
-def result_in(frame: bytes) -> CommandResult:
-    """What a robot answers to a command. Raises Invalid."""
-    try:
-        return _result_decoder.decode(frame)
-    except msgspec.DecodeError as error:
-        raise schema.Invalid("", str(error)) from error
-
-
-def _type_of(frame: bytes) -> str:
-    """The type of a frame; one that cannot be read is judged as a heartbeat."""
-    try:
-        return _kind_decoder.decode(frame).type
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "heartbeat"
-
-
-def _sequence_in(frame: bytes) -> int | None:
-    """The number in a heartbeat that is not valid otherwise, if it can be found."""
-    try:
-        found = msgspec.json.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    sequence = found.get("sequence") if isinstance(found, dict) else None
-    return sequence if isinstance(sequence, int) else None
-
-
-def _refused(sequence: int | None, status: int, field: str, reason: str) -> dict[str, Any]:
-    return {"type": "refused", "sequence": sequence, "status": status, "errors": [{"field": field, "reason": reason}]}

@@ -1,22 +1,24 @@
 """A v2 heartbeat as it is logged."""
 
-from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
 
+from heartbeat.ingest.arrays import array_items
 from heartbeat.ingest.beat import OVERHEAD_BYTES, V2Beat, identity_of
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.profiles import numbers_of, shape_of
 from heartbeat.ingest.schema import Base, Network, Teleop, V2Heartbeat
-from heartbeat.rules.kind import kind_from_word
 
 #: of a four-byte number with all its digits
 SMALLEST = 1.2e-38
 _encode = msgspec.json.Encoder().encode
-_kind = lru_cache(maxsize=1_024)(kind_from_word)
-_SENT_AT, _NETWORK = (V2Heartbeat.__struct_fields__.index(name) for name in ("sent_at", "network"))
+_fps = attrgetter("fps")
+_levels = attrgetter(
+    *("message", "battery_percent", "cpu_temperature_celsius", "cpu_load_percent", "memory_percent", "disk_percent")
+)
 #: so many fields of an operator's signals have columns, the first ones
 _WITH_COLUMNS = Teleop.__struct_fields__.index("driver") + 1
 _NOTHING_MORE = (None,) * (len(Teleop.__struct_fields__) - _WITH_COLUMNS)
@@ -33,14 +35,15 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
     operation = None if said.teleop is None else f'"teleop":{_encode(said.teleop).decode()}'
     signals = astuple(teleop)
     more = operation if signals[_WITH_COLUMNS:] != _NOTHING_MORE else None
-    # In the order of `columns.V2_TOLD`: first what is made of it, then what goes as it came, whole slices of it.
+    # In the order of `columns.V2_TOLD`. Words come from the shape, which is in the cache: many robots say the same.
     told = (
         *(who.shown, shape.health, shape.letters, sequence, said.next_in_s),
-        *(_kind(said.kind) if said.kind else "", said.site or "", said.firmware or ""),
+        *shape.what,
         None if operation is None else f"{{{operation}}}",
         _rest(said, more),
         said.boot_id,
-        *astuple(said)[_SENT_AT:_NETWORK],
+        *(said.sent_at, said.status, *shape.versions),
+        *_levels(said),
         *astuple(network),
         *astuple(base),
         *signals[:_WITH_COLUMNS],
@@ -60,8 +63,10 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
         sequence=sequence,
         sent_at=said.sent_at,
         profile=shape.profile,
-        motors=numbers_of(shape, said.motors),
-        cameras=[camera.fps for camera in said.cameras],
+        motors=array_items(numbers_of(shape, said.motors)),
+        motors_count=shape.motors_count,
+        cameras=array_items(list(map(_fps, said.cameras))),
+        cameras_count=len(said.cameras),
     )
 
 
@@ -76,7 +81,7 @@ def _rest(said: V2Heartbeat, operation: str | None) -> str | None:
 def flush_tiny(beat: V2Beat) -> bool:
     """Make zeros of numbers that are too small for four bytes, as the robot's own would be; True if there were any."""
     told = tuple([_flushed(value) for value in beat.told])
-    motors = [_flushed(value) for value in beat.motors]
+    motors = array_items([_flushed(value) for value in msgspec.json.decode(f"[{beat.motors}]")])
     changed = told != beat.told or motors != beat.motors
     beat.told, beat.motors = told, motors
     return changed

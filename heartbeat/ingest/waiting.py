@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 MOST_ROWS_PER_COMMIT = 1_024
 #: the share of backlogs, alone and beside what somebody waits for: each row makes that wait 40 µs longer
 MOST_ROWS_OF_BACKLOGS, MOST_ROWS_BESIDE_SINGLES = 1_000, 250
-#: so many are made ready at once for the next commit
+#: so many at least are made ready at once for the next commit
 FORMED_AT_ONCE = 32
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
@@ -91,15 +91,18 @@ class Queue:
         self._bytes += waiting.size
 
     def form(self) -> list[Beat]:
-        """Give the next beats that are sure to be in the next commit, some at a time; none until there are so many."""
-        there_is_room = (
-            len(self._formed) <= MOST_ROWS_PER_COMMIT - FORMED_AT_ONCE and self._formed_bytes < MOST_BYTES_PER_COMMIT
-        )
-        if len(self._singles) < FORMED_AT_ONCE or not there_is_room:
+        """Give the next beats that are sure to be in the next commit, many at a time; none until there are so many."""
+        if len(self._singles) < FORMED_AT_ONCE:
             return []
-        some = [self._singles.popleft() for _ in range(FORMED_AT_ONCE)]
+        some: list[Waiting] = []
+        while (
+            self._singles
+            and len(self._formed) + len(some) < MOST_ROWS_PER_COMMIT
+            and self._formed_bytes < MOST_BYTES_PER_COMMIT
+        ):
+            some.append(waiting := self._singles.popleft())
+            self._formed_bytes += waiting.size
         self._formed += some
-        self._formed_bytes += sum(waiting.size for waiting in some)
         return [beat for waiting in some for beat in waiting.beats]
 
     def take(self) -> list[Waiting]:

@@ -15,7 +15,7 @@ import structlog
 from heartbeat.ingest import schema
 from heartbeat.ingest.access import Admitted
 from heartbeat.ingest.extending import Sockets, Tell
-from heartbeat.ingest.socket import CommandResult, result_in
+from heartbeat.ingest.frames import CommandResult, result_in
 from teleop.receiving.metrics import STOPS
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,15 @@ import time
 
 from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.marks import marks_of
-from heartbeat.ingest.waiting import MOST_ROWS_BESIDE_SINGLES, MOST_ROWS_OF_BACKLOGS, Queue, Waiting
+from heartbeat.ingest.waiting import (
+    FORMED_AT_ONCE,
+    MOST_BYTES_PER_COMMIT,
+    MOST_ROWS_BESIDE_SINGLES,
+    MOST_ROWS_OF_BACKLOGS,
+    MOST_ROWS_PER_COMMIT,
+    Queue,
+    Waiting,
+)
 
 CHUNK = 50
 
@@ -40,3 +48,26 @@ def test_beside_whoever_waits_for_an_answer_backlogs_have_a_small_share() -> Non
     assert batch[0] is single
     assert rows_of_backlogs(batch) == MOST_ROWS_BESIDE_SINGLES
     assert rows_of_backlogs(queue.take()) == MOST_ROWS_OF_BACKLOGS
+
+
+def test_what_is_made_ready_ahead_is_all_that_is_sure_to_be_in_the_next_commit() -> None:
+    queue = Queue()
+    for _ in range(FORMED_AT_ONCE - 1):
+        queue.enter(waiting(1))
+    assert queue.form() == []
+
+    for _ in range(MOST_ROWS_PER_COMMIT):
+        queue.enter(waiting(1))
+
+    assert len(queue.form()) == MOST_ROWS_PER_COMMIT
+    assert queue.form() == []
+    assert len(queue.take()) == MOST_ROWS_PER_COMMIT
+    assert len(queue.take()) == FORMED_AT_ONCE - 1
+
+
+def test_what_is_made_ready_ahead_is_bounded_by_bytes() -> None:
+    queue = Queue()
+    for _ in range(FORMED_AT_ONCE):
+        queue.enter(waiting(1)._replace(size=MOST_BYTES_PER_COMMIT // 4))
+
+    assert len(queue.form()) == 4
