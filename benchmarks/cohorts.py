@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks import reporting
 from benchmarks.bodies import robot_id
-from benchmarks.ingest import FAST, UVICORN, wait_for_port
+from benchmarks.ingest_world import FAST, UVICORN, wait_for_port
 from benchmarks.load import ROOT, Job, measure
 from embedded.envoy import TEMPLATE, Envoy
 from embedded.ports import free_ports

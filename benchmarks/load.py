@@ -7,6 +7,7 @@ with a `Result`, both as JSON.
 import asyncio
 import gc
 import json
+import os
 import random
 import resource
 import subprocess
@@ -45,6 +46,8 @@ class Job(msgspec.Struct):
     """a connection for each request, as the server wants it"""
     acknowledged: str = ""
     """a file to write robot and sequence of each acknowledged heartbeat to"""
+    cores: list[int] = []
+    """where to run; anywhere if there are none"""
 
 
 class Result(msgspec.Struct):
@@ -105,6 +108,7 @@ class Robots(asyncio.Protocol):
         self._due = 0.0
         self._data = b""
         self._answered = True
+        self._length_before = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio's callback."""
@@ -132,11 +136,12 @@ class Robots(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Asyncio's callback: the answer, in one piece nearly always."""
         data = self._data + data if self._data else data
-        head = data.find(b"\r\n\r\n")
-        place = data.find(b"ontent-length: ") if b"ontent-length: " in data else data.find(b"ontent-Length: ")
-        if head < 0 or len(data) < head + 4 + int(data[place + 15 : data.find(b"\r", place)]):
-            self._data = data
-            return
+        # Whole answers to heartbeats are all of one length.
+        if len(data) != self._length_before or data[9:12] != b"200":
+            if not _is_whole(data):
+                self._data = data
+                return
+            self._length_before = len(data)
         self._data = b""
         self._answered = True
         now = time.perf_counter()
@@ -172,6 +177,12 @@ class Robots(asyncio.Protocol):
             again = asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._job.port)
             self._tally.opening.add(task := asyncio.ensure_future(again))
             task.add_done_callback(self._tally.opening.discard)
+
+
+def _is_whole(data: bytes) -> bool:
+    head = data.find(b"\r\n\r\n")
+    place = data.find(b"ontent-length: ") if b"ontent-length: " in data else data.find(b"ontent-Length: ")
+    return head >= 0 and len(data) >= head + 4 + int(data[place + 15 : data.find(b"\r", place)])
 
 
 async def run(job: Job, requests: Requests) -> Result:
@@ -224,6 +235,8 @@ def result_of(tally: Tally, job: Job, seconds: float) -> Result:
 def main() -> int:
     """One job from stdin."""
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    if job.cores:
+        os.sched_setaffinity(0, job.cores)
     result = uvloop.run(run(job, bodies.REQUESTS[job.kind]))
     sys.stdout.write(json.dumps(msgspec.to_builtins(result)))
     return 0

@@ -70,12 +70,15 @@ class LegacyBeat(Beat, kw_only=True, gc=False):
 
 
 class V2Beat(Beat, kw_only=True, gc=False):
-    """A v2 heartbeat. `told` holds the columns that are known when it arrives, in the order of `statement.V2_TOLD`.
+    """A v2 heartbeat. `told` holds the columns that are known when it arrives, in the order of `columns.V2_TOLD`.
+
+    `words` are those of `columns.V2_WORDS` after role and side: what many robots say.
 
     Numbers of motors and cameras of a whole batch are sent as one array: each beat has its share, as text, because
     their objects would be all over the memory when their turn comes.
     """
 
+    words: tuple[Any, ...] = ()
     told: tuple[Any, ...] = ()
     boot_name: str | None = None
     boot_id: int | None = None

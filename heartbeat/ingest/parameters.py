@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
-from heartbeat.ingest.arrays import array_items
+from heartbeat.ingest.arrays import array_items, array_literal
 from heartbeat.ingest.beat import Beat, V2Beat
-from heartbeat.ingest.columns import ARRIVED, LEGACY_INPUT, V2_FOUND, V2_INPUT
+from heartbeat.ingest.columns import LEGACY_INPUT, V2_OWN
 
 _FROM_THE_ID = {"robot_id": "who.shown", "robot_key": "who.robot_hex", "row_key": "who.row_hex"}
 _legacy_row = attrgetter(*(_FROM_THE_ID.get(name, name) for name in LEGACY_INPUT))
-_v2_found = attrgetter(*(_FROM_THE_ID.get(name, name) for name in (*ARRIVED, *V2_FOUND)))
+_v2_own = attrgetter(*(_FROM_THE_ID.get(name, name) for name in V2_OWN))
+_words = attrgetter("role", "side", "words")
 _told = attrgetter("told")
-_NUMBERS = attrgetter("motors"), attrgetter("cameras")
+_numbers = attrgetter("motors", "cameras")
 
 
 class Columns:
@@ -28,8 +29,8 @@ class Columns:
         self._pieces.append(self._items(beats))
 
     def literals(self) -> list[str]:
-        """One array a column; a piece without numbers adds nothing."""
-        return ["{" + ",".join(filter(None, column)) + "}" for column in zip(*self._pieces, strict=True)]
+        """One array a column."""
+        return ["{" + ",".join(column) + "}" for column in zip(*self._pieces, strict=True)]
 
     def _items(self, beats: Sequence[Any]) -> list[str]:
         raise NotImplementedError
@@ -43,24 +44,39 @@ class LegacyColumns(Columns):
 
 
 class V2Columns(Columns):
-    """Those of a v2 statement: input columns, then all motors' numbers and all cameras' rates as one array."""
+    """Those of a v2 statement: input columns, the words, then all motors' numbers and all cameras' rates."""
 
     _motors = _cameras = 0
 
+    def __init__(self, beats: Sequence[Any] = ()) -> None:
+        self._words: dict[tuple[Any, ...], int] = {}
+        self._numbers: list[tuple[str, str]] = []
+        super().__init__(beats)
+
+    def literals(self) -> list[str]:
+        """One array a column."""
+        words = zip(*((role, side, *told) for role, side, told in self._words), strict=True)
+        return [
+            *super().literals(),
+            *map(array_literal, words),
+            *("{" + ",".join(filter(None, shares)) + "}" for shares in zip(*self._numbers, strict=True)),
+        ]
+
     def _items(self, beats: Sequence[Any]) -> list[str]:
-        ends = []
+        known, words, ends = self._words, [], []
         for beat in beats:
+            words.append(known.setdefault(_words(beat), len(known) + 1))
             self._motors += beat.motors_count
             self._cameras += beat.cameras_count
             ends.append((self._motors, beat.motors_count, self._cameras, beat.cameras_count))
-        found = zip(*map(_v2_found, beats), strict=True)
+        self._numbers += map(_numbers, beats)
+        own = zip(*map(_v2_own, beats), strict=True)
         told = zip(*map(_told, beats), strict=True)
-        numbers = (",".join(filter(None, map(share, beats))) for share in _NUMBERS)
-        return [*map(array_items, (*found, *told, *zip(*ends, strict=True))), *numbers]
+        return list(map(array_items, (*own, *told, words, *zip(*ends, strict=True))))
 
 
 def applied_columns(beats: Sequence[Beat]) -> list[str]:
     """The parameters of `Statements.apply` for beats of one kind: the log's numbers are not among them."""
     if isinstance(beats[0], V2Beat):
-        return V2Columns(beats).literals()[: len(V2_INPUT)]
+        return V2Columns(beats).literals()[:-2]
     return LegacyColumns(beats).literals()

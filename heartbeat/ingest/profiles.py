@@ -49,9 +49,9 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
     profile: Profile
     rare: tuple[str | None, ...]
-    #: kind, site and firmware as the state has them; version and deployment
-    what: tuple[str, str, str]
-    versions: tuple[str | None, str | None]
+    #: health as legacy's robots would send it, the services' letters; kind, site and firmware as the state has them;
+    #: version and deployment: the first ones of `columns.V2_WORDS` after role and side
+    words: tuple[str | None, ...]
     ids: list[int]
     #: names of motors, cameras and services, if digits could tell them apart; else None
     names: tuple[Any, ...] | None
@@ -59,16 +59,13 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
     told: tuple[tuple[Callable[[Motor], Any], Callable[[list[Motor]], tuple[Motor, ...]] | None], ...]
     #: how many numbers its motors tell
     motors_count: int
-    #: the services' letters, and the health that legacy's robots would send
-    letters: str | None
-    health: str | None
 
 
 #: of each robot its latest text without digits (the hash of it: 10,000 texts do not stay in a processor's cache) and
 #: how it is understood
 _shapes: dict[str, tuple[int, Shape]] = {}
 #: by what they are made of. One shape a robot would be read from memory with every heartbeat: 40 places each
-_shared: dict[tuple[bytes, str | None], Shape] = {}
+_shared: dict[tuple[bytes, tuple[str | None, ...]], Shape] = {}
 _profiles: dict[bytes, Profile] = {}
 _NEVER_HEARD = 0, None
 
@@ -89,7 +86,7 @@ def shape_of(said: V2Heartbeat, text: bytes) -> Shape:
         for each in (_shapes, _shared, _profiles):
             each.clear()
     shape = _new_shape(said)
-    shape = _shared.setdefault((shape.profile.document, shape.letters), shape)
+    shape = _shared.setdefault((shape.profile.document, shape.words), shape)
     _shapes[said.robot_id] = skeleton, shape
     return shape
 
@@ -135,10 +132,8 @@ def _new_shape(said: V2Heartbeat) -> Shape:
     count = sum(len(said.motors) if places is None else len(places) for _, places in told)
     rare = _rare(said)
     kind, site, firmware, *versions = rare
-    what = (kind_from_word(kind) if kind else "", site or "", firmware or "")
-    return Shape(
-        profile, rare, what, tuple(versions), ids, names if ambiguous else None, reading, count, letters, health
-    )
+    words = (health, letters, kind_from_word(kind) if kind else "", site or "", firmware or "", *versions)
+    return Shape(profile, rare, words, ids, names if ambiguous else None, reading, count)
 
 
 def _names(said: V2Heartbeat) -> tuple[list[str | None], list[str], list[str]]:

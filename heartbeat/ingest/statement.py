@@ -10,7 +10,7 @@ what a large fleet uses.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heartbeat.ingest.columns import LEGACY_INPUT, V2_INPUT
+from heartbeat.ingest.columns import LEGACY_INPUT, V2_INPUT, V2_WORDS
 
 _LOGGED = ("received_at", "request_id", "role", "side", "address", "status", "message")
 _LEGACY_LOGGED = (
@@ -59,15 +59,22 @@ def _names(columns: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in columns)
 
 
-def _input(columns: dict[str, str]) -> str:
-    """Columns come as array literals (`heartbeat.ingest.arrays`), bytes in them as hexadecimal digits."""
-    given = ", ".join(
-        f"${n}::text::{'text' if kind == 'bytea' else kind}[]" for n, kind in enumerate(columns.values(), 1)
-    )
-    taken = ", ".join(
+def _parameter(number: int, kind: str) -> str:
+    """An array literal (`heartbeat.ingest.arrays`), bytes in it as hexadecimal digits."""
+    return f"${number}::text::{'text' if kind == 'bytea' else kind}[]"
+
+
+def _input(columns: dict[str, str], words: dict[str, str]) -> str:
+    """The rows: a parameter a column, then what `words` says is sent once for all that say the same."""
+    given = ", ".join(_parameter(n, kind) for n, kind in enumerate(columns.values(), 1))
+    taken = [
         f'decode("{name}", \'hex\') AS "{name}"' if kind == "bytea" else f'"{name}"' for name, kind in columns.items()
-    )
-    return f"input AS MATERIALIZED (SELECT {taken} FROM unnest({given}) AS given({_names(list(columns))}))"
+    ]
+    taken += [
+        f'((SELECT {_parameter(n, kind)}))[words] AS "{name}"'
+        for n, (name, kind) in enumerate(words.items(), len(columns) + 1)
+    ]
+    return f"input AS MATERIALIZED (SELECT {', '.join(taken)} FROM unnest({given}) AS given({_names(list(columns))}))"
 
 
 def _stored(columns: Sequence[str], more: Sequence[tuple[str, str]]) -> str:
@@ -218,8 +225,7 @@ def _counts(tables: Sequence[str], source: str) -> str:
     return f"SELECT (SELECT count(*) FROM {source}) AS stored, {moved} AS moved, {revision} AS deployments"
 
 
-def _statements(columns: dict[str, str], stored: str, once_each: str, latest: str, tables: Sequence[str]) -> Statements:
-    given = _input(columns)
+def _statements(given: str, stored: str, once_each: str, latest: str, tables: Sequence[str]) -> Statements:
     applied = "applied AS MATERIALIZED (SELECT * FROM input)"
     counts = _counts(tables, "stored")
     all_of_them = f"{stored.format(unless_stored='')},\n{_ALL}"
@@ -240,17 +246,22 @@ def _share(name: str, parameter: int) -> str:
 
 _LATE = ("at", "nullif(input.at, input.received_at)")
 LEGACY = _statements(
-    LEGACY_INPUT, _stored(_LEGACY_LOGGED, [_LATE]), _legacy_once_each(), _legacy_latest(), ("robots", "rows")
+    _input(LEGACY_INPUT, {}),
+    _stored(_LEGACY_LOGGED, [_LATE]),
+    _legacy_once_each(),
+    _legacy_latest(),
+    ("robots", "rows"),
 )
+_V2_NUMBERS = len(V2_INPUT) + len(V2_WORDS)
 V2 = _statements(
-    V2_INPUT,
+    _input(V2_INPUT, V2_WORDS),
     _stored(
         _V2_LOGGED,
         [
             _LATE,
             ("call", "'heartbeat'"),
-            ("motors", _share("motors", len(V2_INPUT) + 1)),
-            ("cameras", _share("cameras", len(V2_INPUT) + 2)),
+            ("motors", _share("motors", _V2_NUMBERS + 1)),
+            ("cameras", _share("cameras", _V2_NUMBERS + 2)),
         ],
     ),
     _v2_once_each(),

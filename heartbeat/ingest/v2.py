@@ -35,18 +35,16 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
     operation = None if said.teleop is None else f'"teleop":{_encode(said.teleop).decode()}'
     signals = astuple(teleop)
     more = operation if signals[_WITH_COLUMNS:] != _NOTHING_MORE else None
-    # In the order of `columns.V2_TOLD`. Words come from the shape, which is in the cache: many robots say the same.
+    # In the order of `columns.V2_WORDS` and `V2_TOLD`.
+    age, rate, watchdog_active, observers, host_up, driver = signals[:_WITH_COLUMNS]
+    words = (*shape.words, said.status, watchdog_active, host_up, driver)
     told = (
-        *(who.shown, shape.health, shape.letters, sequence, said.next_in_s),
-        *shape.what,
-        None if operation is None else f"{{{operation}}}",
-        _rest(said, more),
-        said.boot_id,
-        *(said.sent_at, said.status, *shape.versions),
+        *(who.shown, sequence, said.next_in_s, None if operation is None else f"{{{operation}}}"),
+        *(_rest(said, more), said.boot_id, said.sent_at),
         *_levels(said),
         *astuple(network),
         *astuple(base),
-        *signals[:_WITH_COLUMNS],
+        *(age, rate, observers),
     )
     return V2Beat(
         who=who,
@@ -58,6 +56,7 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
         request_id=None if numbered else marks.request_id,
         call="heartbeat",
         size=OVERHEAD_BYTES + len(text),
+        words=words,
         told=told,
         boot_name=said.boot_id,
         sequence=sequence,

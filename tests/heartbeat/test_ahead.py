@@ -11,6 +11,7 @@ import pytest
 
 from heartbeat.ingest import schema
 from heartbeat.ingest.beat import V2Beat
+from heartbeat.ingest.columns import V2_TOLD
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.partitions import make_partitions
 from heartbeat.ingest.v2 import v2_beat
@@ -90,7 +91,8 @@ async def test_what_counted_on_a_batch_that_failed_is_made_ready_anew(
     writer: Writer, connection: asyncpg.Connection
 ) -> None:
     poisonous, next_one = said(1, 5), said(1, 6)
-    poisonous.told = (*poisonous.told[:16], 1e300, *poisonous.told[17:])
+    battery = list(V2_TOLD).index("battery_percent")
+    poisonous.told = (*poisonous.told[:battery], 1e300, *poisonous.told[battery + 1 :])
     # Before the one that failed, whose time counts for nothing.
     next_one.received_at = next_one.at = NOON + timedelta(seconds=4)
     under_way = asyncio.ensure_future(writer.write([poisonous]))
