@@ -8,6 +8,7 @@ that its judgement stays what it is.
 The application finds the socket in `scope["extensions"]["lekiwi.socket"]`.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,6 +20,8 @@ _FINAL_TEXT = 0x81
 #: first bytes of messages in one piece: text, binary
 _WHOLE = (_FINAL_TEXT, 0x82)
 _MASKED, _LENGTH, _FINAL, _OPCODE = 0x80, 0x7F, 0x80, 0x0F
+#: most heartbeats: a masked frame of 126 to 65,535 bytes, whose head has eight
+_MASKED_TWO_BYTES, _HEAD_OF_TWO_BYTES = 0x80 | 126, 8
 #: opcodes of data: a message's later pieces, text, binary
 _DATA = (0, 1, 2)
 _INVALID_DATA = 1007
@@ -41,6 +44,10 @@ class DirectSocket(WebSocketsSansIOProtocol):
     #: the peer spoke before it was let in, so the library may hold part of a frame
     _by_library = False
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's callback, and HTTP's when it hands the connection on: frames need no joining."""
+        super().connection_made(getattr(transport, "unjoined", transport))  # type: ignore[arg-type]
+
     def handle_connect(self, event: Request) -> None:
         """Let the application find this socket."""
         super().handle_connect(event)
@@ -60,8 +67,12 @@ class DirectSocket(WebSocketsSansIOProtocol):
     def _read(self, data: bytes) -> None:
         place, size = 0, len(data)
         while size - place >= 2:
-            start = _payload_at(data, place)
-            end = start + (_length_at(data, place) if start <= size else 0)
+            if data[place + 1] == _MASKED_TWO_BYTES and size - place >= _HEAD_OF_TWO_BYTES:
+                start = place + _HEAD_OF_TWO_BYTES
+                end = start + (data[place + 2] << 8) + data[place + 3]
+            else:
+                start = _payload_at(data, place)
+                end = start + (_length_at(data, place) if start <= size else 0)
             if end - start > self.config.ws_max_size or not data[place + 1] & _MASKED:
                 self._by_library = True  # which refuses it, and so ends the connection
                 super().data_received(data[place:])

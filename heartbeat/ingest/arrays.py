@@ -29,6 +29,11 @@ def array_items(values: Sequence[Value]) -> str:
     return text[1:-1].decode()
 
 
+def number_items(numbers: Sequence[float | None]) -> str:
+    """The same of numbers, in which nothing has to be escaped."""
+    return _encode(numbers)[1:-1].decode()
+
+
 def keys_literal(keys: Iterable[bytes]) -> str:
     """Keys as the text of a `bytea[]`."""
     return "{" + ",".join([f"\\\\x{key.hex()}" for key in keys]) + "}"

@@ -47,6 +47,12 @@ class JoinedTransport:
         self.flush()
         self._transport.close()
 
+    @property
+    def unjoined(self) -> asyncio.Transport:
+        """The transport itself, with nothing gathered before it."""
+        self.flush()
+        return self._transport
+
     def flush(self) -> None:
         """Send what was gathered."""
         if self.gathered:

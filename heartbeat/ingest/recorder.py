@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -21,7 +21,7 @@ from heartbeat.ingest.committing import Result, commit
 from heartbeat.ingest.connecting import connect
 from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse
 from heartbeat.ingest.writer import Writer
-from heartbeat.rules.stamping import stamp_after
+from heartbeat.rules.stamping import TICK, stamp_after
 from heartbeat.watching.hearing import say_hearing
 
 log = structlog.get_logger(__name__)
@@ -131,12 +131,15 @@ class Recorder:
 
     def submit_each(self, calls: Sequence[tuple[Beat, Done]]) -> None:
         """The same for calls that came together, each of one beat with an answer of its own."""
-        until = time.monotonic() + self._commit_timeout_seconds
-        for beat, done in calls:
-            beats = (beat,)
-            if self._may_enter(beats, done):
-                self._queue.enter(Waiting(beats, beat.size, done, until))
-        self._make_ready()
+        if why := self._why_not():
+            for beat, done in calls:
+                refuse((beat,), done, why)
+        elif calls:
+            self._enter([beat for beat, _ in calls])
+            until = time.monotonic() + self._commit_timeout_seconds
+            for beat, done in calls:
+                self._queue.enter(Waiting((beat,), beat.size, done, until))
+            self._make_ready()
 
     def _make_ready(self) -> None:
         """Give the writer what is sure to be in the next commit: the one before it is under way meanwhile."""
@@ -144,22 +147,31 @@ class Recorder:
             self._writer.foresee(beats)
 
     def _may_enter(self, beats: Sequence[Beat], done: Done) -> bool:
-        if not self.available or self._queue.is_full:
-            why = "too many heartbeats are waiting" if self.available else "the database cannot be reached"
+        if why := self._why_not():
             refuse(beats, done, why)
             return False
-        for beat in beats:
-            beat.received_at = beat.at = self._stamp()
-        self._drained.clear()
-        self._wake.set()
+        self._enter(beats)
         return True
 
-    def _stamp(self) -> datetime:
-        """Now, later than every stamp before: the order of arrival survives equal readings and a clock set back."""
-        before, self._stamped_at = self._stamped_at, stamp_after(self._stamped_at, datetime.now(UTC))
-        if self._stamped_at < before:
-            log.warning("recorder.clock_set_back", seconds=(before - self._stamped_at).total_seconds())
-        return self._stamped_at
+    def _why_not(self) -> str:
+        """Why nothing can be taken now, if so."""
+        if not self.available:
+            return "the database cannot be reached"
+        return "too many heartbeats are waiting" if self._queue.is_full else ""
+
+    def _enter(self, beats: Iterable[Beat]) -> None:
+        """Stamp beats with now, each later than every stamp before.
+
+        So the order of arrival survives equal readings and a clock set back.
+        """
+        before, at = self._stamped_at, stamp_after(self._stamped_at, datetime.now(UTC))
+        if at < before:
+            log.warning("recorder.clock_set_back", seconds=(before - at).total_seconds())
+        for beat in beats:
+            beat.received_at = beat.at = self._stamped_at = at
+            at += TICK
+        self._drained.clear()
+        self._wake.set()
 
     async def _run(self) -> None:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
@@ -268,9 +280,9 @@ def _nobody() -> None:
 
 def _tell(batch: list[Waiting], result: Result) -> None:
     if not result.duplicates and not result.refused:
-        stored = (Outcome(result.deployments, duplicate=False),)
+        stored = [Outcome(result.deployments, duplicate=False)]
         for waiting in batch:
-            waiting.tell(stored * len(waiting.beats))
+            waiting.tell(stored if len(waiting.beats) == 1 else stored * len(waiting.beats))
         return
     for waiting in batch:
         waiting.tell([result.of(beat) for beat in waiting.beats])

@@ -81,9 +81,8 @@ def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
     assert received_at is not None
     clock, at = run.clock, received_at
     if beat.sent_at is not None:
-        now = received_at.timestamp()
-        difference = now - beat.sent_at.timestamp()
-        clock = heard(clock, difference, now)
+        difference = (received_at - beat.sent_at).total_seconds()
+        clock = heard(clock, difference, received_at.timestamp())
         if late := seconds_late(clock, difference):
             at = received_at - timedelta(seconds=late)
         beat.clock_offset_seconds = clock.offset

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from heartbeat.ingest.arrays import array_items
+from heartbeat.ingest.arrays import number_items
 from heartbeat.ingest.beat import OVERHEAD_BYTES, V2Beat, identity_of
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.profiles import numbers_of, shape_of
@@ -62,9 +62,9 @@ def v2_beat(said: V2Heartbeat, text: bytes, marks: Marks) -> V2Beat:
         sequence=sequence,
         sent_at=said.sent_at,
         profile=shape.profile,
-        motors=array_items(numbers_of(shape, said.motors)),
+        motors=number_items(numbers_of(shape, said.motors)),
         motors_count=shape.motors_count,
-        cameras=array_items(list(map(_fps, said.cameras))),
+        cameras=number_items(list(map(_fps, said.cameras))),
         cameras_count=len(said.cameras),
     )
 
@@ -80,7 +80,7 @@ def _rest(said: V2Heartbeat, operation: str | None) -> str | None:
 def flush_tiny(beat: V2Beat) -> bool:
     """Make zeros of numbers that are too small for four bytes, as the robot's own would be; True if there were any."""
     told = tuple([_flushed(value) for value in beat.told])
-    motors = array_items([_flushed(value) for value in msgspec.json.decode(f"[{beat.motors}]")])
+    motors = number_items([_flushed(value) for value in msgspec.json.decode(f"[{beat.motors}]")])
     changed = told != beat.told or motors != beat.motors
     beat.told, beat.motors = told, motors
     return changed
