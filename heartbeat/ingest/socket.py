@@ -115,23 +115,17 @@ class _Frame(Arrival):
 
     def refuse_invalid(self, error: schema.Invalid) -> None:
         REJECTED.labels("heartbeat", "invalid").inc()
-        self._refuse(422, error.field, error.reason)
+        self._refuse(sequence_in(self.text), 422, error.field, error.reason)
 
     def refuse_as_others(self) -> None:
-        self._refuse(403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: "))
+        self._refuse(self.beat.sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: "))
 
     def fail(self) -> None:
-        self._refuse(500, "", "the heartbeat was not stored")
+        self._refuse(sequence_in(self.text), 500, "", "the heartbeat was not stored")
 
-    def _refuse(self, status: int, field: str, reason: str) -> None:
-        self._end(
-            {
-                "type": "refused",
-                "sequence": sequence_in(self.text),
-                "status": status,
-                "errors": [{"field": field, "reason": reason}],
-            }
-        )
+    def _refuse(self, sequence: int | None, status: int, field: str, reason: str) -> None:
+        errors = [{"field": field, "reason": reason}]
+        self._end({"type": "refused", "sequence": sequence, "status": status, "errors": errors})
 
     def ask_to_wait(self, seconds: float) -> None:
         self._retry(max(1, math.ceil(seconds)))
@@ -148,7 +142,7 @@ class _Frame(Arrival):
         if isinstance(outcome, Unavailable):
             self._retry(outcome.retry_after_seconds)
         elif isinstance(outcome, NotRecorded):
-            self._refuse(422, "", str(outcome))
+            self._refuse(self.beat.sequence, 422, "", str(outcome))
         else:
             beat = self.beat
             self._connection.ends()

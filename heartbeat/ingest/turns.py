@@ -28,7 +28,10 @@ LONGEST_SECONDS = 0.01
 
 
 class Arrival:
-    """A v2 heartbeat that came as `text` from whom `admitted` names, and the way back to its robot."""
+    """A v2 heartbeat that came as `text` from whom `admitted` names, and the way back to its robot.
+
+    Once it is read there is a `beat`, and no text any more.
+    """
 
     __slots__ = ("admitted", "beat", "marks", "text")
 
@@ -104,6 +107,7 @@ class Turn:
                 if said is None:
                     continue
                 one.beat = v2_beat(said, one.text, one.marks)
+                one.text = b""  # the next one's takes its place, which is in the cache
             except schema.Invalid as error:
                 one.refuse_invalid(error)
             except Exception:
