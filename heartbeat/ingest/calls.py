@@ -1,7 +1,8 @@
 """The calls of robots that end in one heartbeat: who may make them, what they say, what is answered after the commit.
 
 Each takes headers and a body and answers through a callback, so that it costs no task and no future; the fast path of
-`heartbeat.ingest.protocol` and the ASGI application use the same ones. v2 heartbeats are taken turn by turn.
+`heartbeat.ingest.protocol` and the ASGI application use the same ones. v2 heartbeats that come together are taken
+together (`heartbeat.ingest.turns`).
 """
 
 from collections.abc import Sequence

@@ -114,8 +114,8 @@ class _Frame(Arrival):
         return said
 
     def refuse_invalid(self, error: schema.Invalid) -> None:
-        REJECTED.labels("heartbeat", "invalid").inc()
-        self._refuse(sequence_in(self.text), 422, error.field, error.reason)
+        self._connection.ends()
+        self._connection.refuse_invalid(self.text, error)
 
     def refuse_as_others(self) -> None:
         self._refuse(self.beat.sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: "))
@@ -124,18 +124,15 @@ class _Frame(Arrival):
         self._refuse(sequence_in(self.text), 500, "", "the heartbeat was not stored")
 
     def _refuse(self, sequence: int | None, status: int, field: str, reason: str) -> None:
-        errors = [{"field": field, "reason": reason}]
-        self._end({"type": "refused", "sequence": sequence, "status": status, "errors": errors})
+        self._connection.ends()
+        self._connection.refuse(sequence, status, field, reason)
 
     def ask_to_wait(self, seconds: float) -> None:
         self._retry(max(1, math.ceil(seconds)))
 
     def _retry(self, seconds: int) -> None:
-        self._end({"type": "retry", "sequences": [self.beat.sequence], "retry_after_s": seconds})
-
-    def _end(self, message: dict[str, Any]) -> None:
         self._connection.ends()
-        self._connection.tell(message)
+        self._connection.tell({"type": "retry", "sequences": [self.beat.sequence], "retry_after_s": seconds})
 
     def done(self, outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
         outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
@@ -186,8 +183,14 @@ class _Connection:
         return True
 
     def take(self, frame: bytes) -> None:
-        """Take a message."""
+        """Take a message: a heartbeat with others, anything else at once."""
         if self.end_if_revoked():
+            return
+        if frame.startswith(b'{"type"') and (kind := type_of(frame)) != "heartbeat":
+            try:
+                self._take_other(kind, frame)
+            except schema.Invalid as error:
+                self.refuse_invalid(frame, error)
             return
         self._waiting += 1
         if self._waiting >= MOST_WAITING and self._reads:
@@ -197,9 +200,6 @@ class _Connection:
 
     def heartbeat_in(self, frame: bytes) -> schema.V2Heartbeat | None:
         """The heartbeat; None for another kind of frame, which was taken. Raises Invalid."""
-        if frame.startswith(b'{"type"') and (kind := type_of(frame)) != "heartbeat":
-            self._take_other(kind, frame)
-            return None
         try:
             said = schema.decode_frame(frame)
         except schema.Invalid:
@@ -217,6 +217,16 @@ class _Connection:
         self._waiting -= 1
         if not self._reads and self._waiting <= MOST_WAITING // 2:
             self._read_again()
+
+    def refuse_invalid(self, frame: bytes, error: schema.Invalid) -> None:
+        """A message says what cannot be."""
+        REJECTED.labels("heartbeat", "invalid").inc()
+        self.refuse(sequence_in(frame), 422, error.field, error.reason)
+
+    def refuse(self, sequence: int | None, status: int, field: str, reason: str) -> None:
+        """A message is not taken, and why."""
+        errors = [{"field": field, "reason": reason}]
+        self.tell({"type": "refused", "sequence": sequence, "status": status, "errors": errors})
 
     def acknowledge(self, boot_id: str, sequence: int) -> None:
         """A heartbeat is stored."""
