@@ -70,6 +70,26 @@ async def test_pieces_of_a_batch_keep_their_own_numbers(writer: Writer, connecti
     }
 
 
+async def test_each_robot_keeps_its_own_words_though_a_batch_sends_them_once(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    words = {f"R{robot}": (f"1.{robot % 2}", ("idle", "driving", "charging")[robot % 3]) for robot in range(10)}
+    batch = [
+        said(robot, 2, firmware=firmware, status=status, teleop={"driver": "policy" if robot % 2 else "human"})
+        for robot, (firmware, status) in enumerate(words.values())
+    ]
+    writer.foresee(batch[:4])
+
+    await writer.write(batch)
+
+    rows = await connection.fetch("SELECT robot_id, firmware, status FROM heartbeat_robot")
+    assert {row["robot_id"]: (row["firmware"], row["status"]) for row in rows} == words
+    rows = await connection.fetch("SELECT robot_id, driver FROM heartbeat_history WHERE sequence = 2")
+    assert {row["robot_id"]: row["driver"] for row in rows} == {
+        f"R{robot}": "policy" if robot % 2 else "human" for robot in range(10)
+    }
+
+
 @pytest.mark.parametrize("later", [timedelta(milliseconds=5), timedelta(days=1)], ids=["at once", "the next day"])
 async def test_what_comes_again_while_it_is_being_stored_is_a_duplicate(
     writer: Writer, connection: asyncpg.Connection, later: timedelta
