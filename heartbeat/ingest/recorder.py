@@ -280,9 +280,9 @@ def _nobody() -> None:
 
 def _tell(batch: list[Waiting], result: Result) -> None:
     if not result.duplicates and not result.refused:
-        stored = [Outcome(result.deployments, duplicate=False)]
+        stored = (Outcome(result.deployments, duplicate=False),)
         for waiting in batch:
-            waiting.tell(stored if len(waiting.beats) == 1 else stored * len(waiting.beats))
+            waiting.tell(stored * len(waiting.beats))
         return
     for waiting in batch:
         waiting.tell([result.of(beat) for beat in waiting.beats])
