@@ -15,11 +15,11 @@ from functools import partial
 import asyncpg
 import structlog
 
-from heartbeat.errors import NotRecorded, Unavailable
+from heartbeat.errors import NotRecorded
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.committing import Result, commit
 from heartbeat.ingest.connecting import connect
-from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse
+from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse, resolving
 from heartbeat.ingest.writer import Writer
 from heartbeat.rules.stamping import TICK, stamp_after
 from heartbeat.watching.hearing import say_hearing
@@ -64,6 +64,8 @@ class Recorder:
         self._drained.set()
         self._task: asyncio.Task[None] | None = None
         self._stamped_at = datetime.min.replace(tzinfo=UTC)
+        #: tells what became of the latest commit
+        self._answers: Callable[[], None] = _nobody
         #: whether a commit is under way
         self.is_writing = False
         #: takes what was gathered meanwhile: when a commit is under way and its answers are told, or when none is
@@ -108,13 +110,13 @@ class Recorder:
     async def record_all(self, beats: Sequence[Beat]) -> Sequence[Outcome | NotRecorded]:
         """Return what became of each beat: an outcome, or Unstorable. Raises Unavailable when none was stored."""
         future: asyncio.Future[Sequence[Outcome | NotRecorded]] = asyncio.get_running_loop().create_future()
-        self.submit(beats, sum(beat.size for beat in beats), _resolving(future))
+        self.submit(beats, sum(beat.size for beat in beats), resolving(future))
         return await future
 
     async def record_backlog(self, beats: Sequence[Beat]) -> Sequence[Outcome | NotRecorded]:
         """The same for what nobody waits for by the second: it takes no heartbeat's place in a commit."""
         future: asyncio.Future[Sequence[Outcome | NotRecorded]] = asyncio.get_running_loop().create_future()
-        done = _resolving(future)
+        done = resolving(future)
         if self._may_enter(beats, done):
             until = time.monotonic() + BACKLOG_PATIENCE_SECONDS
             self._queue.enter_backlog(Waiting(beats, sum(beat.size for beat in beats), done, until))
@@ -199,6 +201,7 @@ class Recorder:
                 self._writer = None
                 self.is_writing = False
                 connection.terminate()
+                self._answer()  # what is committed is, whatever happened since
                 self._queue.refuse_all("the database cannot be reached")
 
     async def _write(self, connection: asyncpg.Connection, writer: Writer) -> None:
@@ -213,11 +216,10 @@ class Recorder:
                 async with asyncio.timeout(self._pulse_seconds):
                     await self._wake.wait()
             self._wake.clear()
-            answers: Callable[[], None] = _nobody
             while batch := self._next():
-                answers = await self._commit_or_lose(writer, batch, answers)
+                self._answers = await self._commit_or_lose(writer, batch)
                 pulsed = await self._say_hearing(connection, pulsed)
-            answers()
+            self._answer()
             self._drained.set()
             pulsed = await self._say_hearing(connection, pulsed)
         raise ConnectionResetError("the database closed the connection")
@@ -246,12 +248,15 @@ class Recorder:
             self._said = (event, reason)
             log.warning(event, reason=reason)
 
-    async def _commit_or_lose(
-        self, writer: Writer, batch: list[Waiting], answers: Callable[[], None]
-    ) -> Callable[[], None]:
+    def _answer(self) -> None:
+        """Tell what became of the latest commit, and forget it: nobody holds its calls when the next one ends."""
+        answers, self._answers = self._answers, _nobody
+        answers()
+
+    async def _commit_or_lose(self, writer: Writer, batch: list[Waiting]) -> Callable[[], None]:
         """Commit `batch`, and return what tells its outcomes.
 
-        `answers` of the commit before are told once this one is on its way: the database works meanwhile.
+        Those of the commit before are told once this one is on its way: the database works meanwhile.
         """
         beats = [beat for waiting in batch for beat in waiting.beats]
         writing = asyncio.ensure_future(commit(writer, beats, self._commit_timeout_seconds))
@@ -259,7 +264,7 @@ class Recorder:
             try:
                 await asyncio.sleep(0)
             finally:
-                answers()
+                self._answer()
                 self.take_gathered()
                 self._make_ready()
             result = await writing
@@ -286,15 +291,3 @@ def _tell(batch: list[Waiting], result: Result) -> None:
         return
     for waiting in batch:
         waiting.tell([result.of(beat) for beat in waiting.beats])
-
-
-def _resolving(future: asyncio.Future[Sequence[Outcome | NotRecorded]]) -> Done:
-    def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
-        if future.done():  # whoever waited has gone
-            return
-        if isinstance(outcomes, Unavailable):
-            future.set_exception(outcomes)
-        else:
-            future.set_result(outcomes)
-
-    return done

@@ -1,5 +1,6 @@
 """The beats that wait for a commit: bounded by bytes, and by how long somebody listens for the answer."""
 
+import asyncio
 import random
 import time
 import uuid
@@ -21,6 +22,8 @@ MOST_ROWS_PER_COMMIT = 1_024
 MOST_ROWS_OF_BACKLOGS, MOST_ROWS_BESIDE_SINGLES = 1_000, 250
 #: so many at least are made ready at once for the next commit
 FORMED_AT_ONCE = 32
+#: so many ready calls always share a commit; of more, some may be left for the one after it
+ALWAYS_TOGETHER = 64
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
@@ -57,6 +60,16 @@ class Waiting(NamedTuple):
         refuse(self.beats, self.done, reason)
 
 
+def share_of(ready: int, before: int) -> int:
+    """How many of `ready` calls the next commit takes at most, when the one before it had `before`.
+
+    To take all that is ready makes large and small commits alternate: while a small one lasts, nearly everybody's
+    answer is read and judged, and while the large one after it lasts there is nothing left to do. So the size of
+    commits follows slowly what is ready.
+    """
+    return min(MOST_ROWS_PER_COMMIT, max(ALWAYS_TOGETHER, (ready + 3 * before + 3) // 4))
+
+
 class Queue:
     """Robots that wait for an answer, and backlogs, of which each commit takes a few."""
 
@@ -67,6 +80,8 @@ class Queue:
         self._formed: list[Waiting] = []
         self._formed_bytes = 0
         self._bytes = 0
+        #: how many calls that somebody waits for the latest commit had
+        self._before = 0
 
     @property
     def is_full(self) -> bool:
@@ -95,11 +110,8 @@ class Queue:
         if len(self._singles) < FORMED_AT_ONCE:
             return []
         some: list[Waiting] = []
-        while (
-            self._singles
-            and len(self._formed) + len(some) < MOST_ROWS_PER_COMMIT
-            and self._formed_bytes < MOST_BYTES_PER_COMMIT
-        ):
+        share = self._share()
+        while self._singles and len(self._formed) + len(some) < share and self._formed_bytes < MOST_BYTES_PER_COMMIT:
             some.append(waiting := self._singles.popleft())
             self._formed_bytes += waiting.size
         self._formed += some
@@ -107,24 +119,32 @@ class Queue:
 
     def take(self) -> list[Waiting]:
         """What may share a commit; what nobody waits for any more is refused."""
+        share = self._share()
         batch, self._formed = self._formed, []
         size, self._formed_bytes = self._formed_bytes, 0
         self._bytes -= size
-        now = time.monotonic()
         of_backlogs = MOST_ROWS_BESIDE_SINGLES if self._singles or batch else MOST_ROWS_OF_BACKLOGS
-        of_singles = MOST_ROWS_PER_COMMIT - len(batch)
-        for queue, most_rows in ((self._singles, of_singles), (self._backlogs, of_backlogs)):
-            rows = 0
-            while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
-                waiting = queue.popleft()
-                self._bytes -= waiting.size
-                if waiting.until < now:
-                    waiting.refuse("the database is too slow")
-                    continue
-                size += waiting.size
-                rows += len(waiting.beats)
-                batch.append(waiting)
+        size = self._move(self._singles, share - len(batch), batch, size)
+        self._before = len(batch)
+        self._move(self._backlogs, of_backlogs, batch, size)
         return batch
+
+    def _share(self) -> int:
+        return share_of(len(self._formed) + len(self._singles), self._before)
+
+    def _move(self, queue: deque[Waiting], most_rows: int, batch: list[Waiting], size: int) -> int:
+        """Move rows from a queue to a batch of `size` bytes; returns how many bytes it has then."""
+        rows, now = 0, time.monotonic()
+        while queue and rows < most_rows and size < MOST_BYTES_PER_COMMIT:
+            waiting = queue.popleft()
+            self._bytes -= waiting.size
+            if waiting.until < now:
+                waiting.refuse("the database is too slow")
+                continue
+            size += waiting.size
+            rows += len(waiting.beats)
+            batch.append(waiting)
+        return size
 
     def refuse_all(self, reason: str) -> None:
         """Nothing of what waits will be stored."""
@@ -134,6 +154,20 @@ class Queue:
         self._bytes = self._formed_bytes = 0
         for one in waiting:
             one.refuse(reason)
+
+
+def resolving(future: asyncio.Future[Sequence[Outcome | NotRecorded]]) -> Done:
+    """What tells a future what became of its beats."""
+
+    def done(outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
+        if future.done():  # whoever waited has gone
+            return
+        if isinstance(outcomes, Unavailable):
+            future.set_exception(outcomes)
+        else:
+            future.set_result(outcomes)
+
+    return done
 
 
 def refuse(beats: Sequence[Beat], done: Done, reason: str) -> None:

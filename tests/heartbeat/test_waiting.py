@@ -5,6 +5,7 @@ import time
 from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.waiting import (
+    ALWAYS_TOGETHER,
     FORMED_AT_ONCE,
     MOST_BYTES_PER_COMMIT,
     MOST_ROWS_BESIDE_SINGLES,
@@ -12,6 +13,7 @@ from heartbeat.ingest.waiting import (
     MOST_ROWS_PER_COMMIT,
     Queue,
     Waiting,
+    share_of,
 )
 
 CHUNK = 50
@@ -56,13 +58,37 @@ def test_what_is_made_ready_ahead_is_all_that_is_sure_to_be_in_the_next_commit()
         queue.enter(waiting(1))
     assert queue.form() == []
 
-    for _ in range(MOST_ROWS_PER_COMMIT):
+    for _ in range(4 * MOST_ROWS_PER_COMMIT):
         queue.enter(waiting(1))
 
     assert len(queue.form()) == MOST_ROWS_PER_COMMIT
     assert queue.form() == []
     assert len(queue.take()) == MOST_ROWS_PER_COMMIT
-    assert len(queue.take()) == FORMED_AT_ONCE - 1
+
+
+def test_few_calls_share_a_commit_whatever_the_one_before_had() -> None:
+    queue = Queue()
+    for _ in range(ALWAYS_TOGETHER):
+        queue.enter(waiting(1))
+
+    assert len(queue.take()) == ALWAYS_TOGETHER
+
+
+def test_commits_of_a_steady_load_become_alike() -> None:
+    under_way, ready = 60, 190
+    for _ in range(20):  # whoever was answered speaks again
+        taken = min(ready, share_of(ready, under_way))
+        under_way, ready = taken, ready - taken + under_way
+
+    assert abs(under_way - ready) <= 2
+
+
+def test_after_a_quiet_time_a_crowd_is_through_in_a_few_commits() -> None:
+    queue = Queue()
+    for _ in range(2 * MOST_ROWS_PER_COMMIT):
+        queue.enter(waiting(1))
+
+    assert sum(len(queue.take()) for _ in range(4)) == 2 * MOST_ROWS_PER_COMMIT
 
 
 def test_what_is_made_ready_ahead_is_bounded_by_bytes() -> None:

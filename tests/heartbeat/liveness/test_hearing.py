@@ -1,10 +1,13 @@
 """Ingest says until when everything is stored, and a time without its word is deaf."""
 
+import asyncio
 from datetime import timedelta
 
 import psycopg
 import pytest
 
+from heartbeat.ingest.beat import check_beat
+from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.recorder import Recorder
 from tests.heartbeat.conftest import PATIENT_SECONDS
 from tests.heartbeat.liveness.world import T0, World, at
@@ -30,6 +33,21 @@ async def test_ingest_says_that_it_hears_also_while_nobody_speaks(world: World) 
 
     (deaf,) = world.rows("SELECT began_at, ended_at FROM heartbeat_deafness")
     assert (deaf["began_at"].year, deaf["ended_at"]) == (2000, first["until"])
+
+
+async def test_what_is_committed_is_told_though_the_word_after_it_cannot_be_said(world: World) -> None:
+    recorder = Recorder(world.dsn, commit_timeout_seconds=0.7, pulse_seconds=PATIENT_SECONDS)
+    async with await psycopg.AsyncConnection.connect(world.dsn) as holding:
+        await holding.execute("LOCK TABLE heartbeat_hearing")
+        recorder.start()
+        await recorder.wait_for_first_connection(PATIENT_SECONDS)
+        async with asyncio.timeout(PATIENT_SECONDS):
+            outcome = await recorder.record(check_beat("r", "v1", "lekiwi", marks_of({})))
+        await holding.rollback()
+    await recorder.close()
+
+    assert not outcome.duplicate
+    assert world.rows("SELECT call FROM heartbeat_heartbeat") == [{"call": "check_update"}]
 
 
 def test_two_words_that_are_too_far_apart_leave_a_deaf_time(world: World) -> None:
