@@ -2,8 +2,10 @@
 
 import json
 import random
+import time
 from collections.abc import Iterator, Mapping
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.load import Job, Requests
 
-#: stands in a template for what changes with every heartbeat; as wide as every sequence number
+#: stand in a template for what changes with every heartbeat; as wide as every sequence number and every time
 _SEQUENCE = b"1000000000"
+_SENT_AT = b"2026-11-24T12:00:00.250000+00:00"
+_CHANGING = b'%s,"sent_at":"%s"' % (_SEQUENCE, _SENT_AT)
 _ARM = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 
 
@@ -49,7 +53,7 @@ def heartbeat(number: int) -> dict[str, Any]:
         "firmware": "1.4.2",
         "boot_id": boot_id(number),
         "sequence": int(_SEQUENCE),
-        "sent_at": "2026-11-24T12:00:00.250000+00:00",
+        "sent_at": _SENT_AT.decode(),
         "status": "idle",
         "version": "v1.2.3",
         "deployment_id": "dep_0123456789ab",
@@ -102,9 +106,20 @@ def tokens(job: "Job") -> list[str]:
 
 
 def split_heartbeat(number: int) -> tuple[bytes, bytes]:
-    """What stands before and after the sequence number in a robot's heartbeat."""
-    before, after = _compact(heartbeat(number)).split(_SEQUENCE, 1)
+    """What stands before and after `changing` in a robot's heartbeat."""
+    before, after = _compact(heartbeat(number)).split(_CHANGING, 1)
     return before, after
+
+
+def changing(sequence: int) -> bytes:
+    """The number of a heartbeat, and that it is sent now."""
+    return b'%d,"sent_at":"%s"' % (sequence, _this_millisecond(time.time_ns() // 1_000_000))
+
+
+@lru_cache(maxsize=1)
+def _this_millisecond(since_1970: int) -> bytes:
+    moment = datetime.fromtimestamp(since_1970 / 1_000, UTC)
+    return moment.isoformat(timespec="microseconds").encode()
 
 
 def _authorised(known: list[str], number: int) -> dict[str, str]:
@@ -117,7 +132,7 @@ def _single(path: str) -> "Requests":
         mine = []
         for number in range(job.without + connection, job.robots, job.connections):
             whole = _post(path, _compact(heartbeat(number)), _authorised(known, number))
-            mine.append((number, *whole.split(_SEQUENCE, 1)))
+            mine.append((number, *whole.split(_CHANGING, 1)))
         return _numbered(mine, int(_SEQUENCE) + job.first)
 
     return requests
@@ -125,9 +140,8 @@ def _single(path: str) -> "Requests":
 
 def _numbered(mine: list[tuple[int, bytes, bytes]], first: int) -> Iterator[tuple[bytes, int, int, int]]:
     for sequence in count(first):
-        text = b"%d" % sequence
         for number, before, after in mine:
-            yield before + text + after, number, sequence, 1
+            yield before + changing(sequence) + after, number, sequence, 1
 
 
 def _legacy(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -152,7 +166,7 @@ def _backlogs(
 ) -> Iterator[tuple[bytes, int, int, int]]:
     for sequence in count(first, size):
         for number, before, after in mine:
-            items = [before + b"%d" % (sequence + place) + after for place in range(size)]
+            items = [before + _CHANGING.replace(_SEQUENCE, b"%d" % (sequence + place)) + after for place in range(size)]
             body = b"[" + b",".join(items) + b"]"
             yield _post("/api/v2/heartbeats", body, _authorised(known, number)), number, sequence, size
 

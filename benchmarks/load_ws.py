@@ -51,7 +51,7 @@ class RobotOnASocket(asyncio.Protocol):
         frames = []
         now = time.perf_counter()
         for _ in range(count):
-            payload = self._before + b"%d" % self._sequence + self._after
+            payload = self._before + bodies.changing(self._sequence) + self._after
             # The mask is zero, which leaves the payload as it is.
             frames.append(b"\x81\xfe" + len(payload).to_bytes(2, "big") + b"\0\0\0\0" + payload)
             self._sent_at[self._sequence] = now

@@ -11,7 +11,7 @@ from datetime import time as time_of_day
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
 from heartbeat.ingest.parameters import LegacyColumns, V2Columns
 from heartbeat.ingest.registers import Registers
-from heartbeat.ingest.runs import Run, place, to_look_up
+from heartbeat.ingest.runs import Run, place_newer
 
 #: copies and retries of one request arrive within seconds: how far they are looked for across midnight
 ACROSS_MIDNIGHT = timedelta(minutes=10)
@@ -74,12 +74,10 @@ class Ahead:
             return False
         v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
         if v2:
-            if not self._registers.name_known(v2) or to_look_up(v2, self._known):
+            after = place_newer(v2, self._known) if self._registers.name_known(v2) else None
+            if after is None:
                 return False
-            placed = place(v2, self._known, set())
-            if placed.duplicates:
-                return False
-            self.runs.update(placed.runs)
+            self.runs.update(after)
             self.v2 += v2
             self.v2_columns.add(v2)
         if len(v2) < len(beats):

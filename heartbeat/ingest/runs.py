@@ -47,14 +47,26 @@ class Placed:
 
 
 def to_look_up(beats: Iterable[V2Beat], runs: Runs) -> list[V2Beat]:
-    """The beats of which memory cannot say whether they are stored: not newer than the newest of the same run."""
-    unsure = []
+    """The beats of which memory cannot say whether they are stored."""
+    return [beat for beat in beats if _may_be_stored(beat, runs.get(beat.robot_key, NEVER))]
+
+
+def _may_be_stored(beat: V2Beat, run: Run) -> bool:
+    """It is not newer than the newest of the same run."""
+    if beat.sequence is None or beat.boot_id is None:
+        return False
+    return run.boot_id != beat.boot_id or beat.sequence <= run.sequence
+
+
+def place_newer(beats: Iterable[V2Beat], runs: Runs) -> dict[bytes, Run] | None:
+    """The same as `place` when each beat is newer than all before it of its run: what to remember. None when not."""
+    after: dict[bytes, Run] = {}
     for beat in beats:
-        if beat.sequence is not None and beat.boot_id is not None:
-            run = runs.get(beat.robot_key, NEVER)
-            if run.boot_id != beat.boot_id or beat.sequence <= run.sequence:
-                unsure.append(beat)
-    return unsure
+        run = after.get(beat.robot_key) or runs.get(beat.robot_key, NEVER)
+        if _may_be_stored(beat, run):
+            return None
+        _place(beat, after, run)
+    return after
 
 
 def place(beats: Iterable[V2Beat], runs: Runs, stored: set[Any]) -> Placed:
@@ -71,12 +83,13 @@ def place(beats: Iterable[V2Beat], runs: Runs, stored: set[Any]) -> Placed:
                 placed.duplicates.append(beat)
                 continue
             seen.add(identity)
-        _place(beat, placed, placed.runs.get(beat.robot_key) or runs.get(beat.robot_key, NEVER))
+        _place(beat, placed.runs, placed.runs.get(beat.robot_key) or runs.get(beat.robot_key, NEVER))
         placed.fresh.append(beat)
     return placed
 
 
-def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
+def _place(beat: V2Beat, after: dict[bytes, Run], run: Run) -> None:
+    """Give it its `at`, and put the run of its robot after it into `after`."""
     received_at = beat.received_at
     assert received_at is not None
     clock, at = run.clock, received_at
@@ -88,7 +101,7 @@ def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
         beat.clock_offset_seconds = clock.offset
     beat.at = at
     if beat.boot_id is None or beat.sequence is None:
-        placed.runs[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)
+        after[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)
         return
     if run.at is not None and run.at - received_at > MOST_SET_BACK:
         # It was stamped by a clock that was ahead: what it says of the order in time is worth nothing.
@@ -99,6 +112,6 @@ def _place(beat: V2Beat, placed: Placed, run: Run) -> None:
         elif at >= run.at:
             beat.at = at = run.at - _TICK
     if run.at is None or at >= run.at:
-        placed.runs[beat.robot_key] = Run(beat.boot_id, beat.sequence, at, clock)
+        after[beat.robot_key] = Run(beat.boot_id, beat.sequence, at, clock)
     elif clock is not run.clock:
-        placed.runs[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)
+        after[beat.robot_key] = Run(run.boot_id, run.sequence, run.at, clock)

@@ -23,7 +23,7 @@ MOST_ROWS_OF_BACKLOGS, MOST_ROWS_BESIDE_SINGLES = 1_000, 250
 #: so many at least are made ready at once for the next commit
 FORMED_AT_ONCE = 32
 #: so many ready calls always share a commit; of more, some may be left for the one after it
-ALWAYS_TOGETHER = 64
+ALWAYS_TOGETHER = 96
 MOST_BYTES_PER_COMMIT = 8 * 2**20
 #: beyond this the queue is full: at the top rate that is about a second, after which nobody waits any more
 MOST_BYTES_QUEUED = 64 * 2**20
@@ -67,7 +67,7 @@ def share_of(ready: int, before: int) -> int:
     answer is read and judged, and while the large one after it lasts there is nothing left to do. So the size of
     commits follows slowly what is ready.
     """
-    return min(MOST_ROWS_PER_COMMIT, max(ALWAYS_TOGETHER, (ready + 3 * before + 3) // 4))
+    return min(MOST_ROWS_PER_COMMIT, max(ALWAYS_TOGETHER, (ready + 2 * before + 2) // 3))
 
 
 class Queue:
