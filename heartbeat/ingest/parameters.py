@@ -1,12 +1,13 @@
 """A batch of beats as the parameters of a statement: one array literal a column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any
 
 from heartbeat.ingest.arrays import array_items, array_literal
 from heartbeat.ingest.beat import Beat, V2Beat
-from heartbeat.ingest.columns import LEGACY_INPUT, V2_OWN
+from heartbeat.ingest.columns import ARRIVED, LEGACY_INPUT, V2_OWN
 
 _FROM_THE_ID = {"robot_id": "who.shown", "robot_key": "who.robot_hex", "row_key": "who.row_hex"}
 _legacy_row = attrgetter(*(_FROM_THE_ID.get(name, name) for name in LEGACY_INPUT))
@@ -14,6 +15,8 @@ _v2_own = attrgetter(*(_FROM_THE_ID.get(name, name) for name in V2_OWN))
 _words = attrgetter("role", "side", "words")
 _told = attrgetter("told")
 _numbers = attrgetter("motors", "cameras")
+_counts = attrgetter("motors_count", "cameras_count")
+_RECEIVED_AT, _AT = list(ARRIVED).index("received_at"), list(ARRIVED).index("at")
 
 
 class Columns:
@@ -40,7 +43,7 @@ class LegacyColumns(Columns):
     """Those of a legacy statement."""
 
     def _items(self, beats: Sequence[Any]) -> list[str]:
-        return list(map(array_items, zip(*map(_legacy_row, beats), strict=True)))
+        return list(map(array_items, _arrived(map(_legacy_row, beats))))
 
 
 class V2Columns(Columns):
@@ -63,16 +66,25 @@ class V2Columns(Columns):
         ]
 
     def _items(self, beats: Sequence[Any]) -> list[str]:
-        known, words, ends = self._words, [], []
-        for beat in beats:
-            words.append(known.setdefault(_words(beat), len(known) + 1))
-            self._motors += beat.motors_count
-            self._cameras += beat.cameras_count
-            ends.append((self._motors, beat.motors_count, self._cameras, beat.cameras_count))
+        known = self._words
+        words = [known.setdefault(said, len(known) + 1) for said in map(_words, beats)]
         self._numbers += map(_numbers, beats)
-        own = zip(*map(_v2_own, beats), strict=True)
+        motors, cameras = zip(*map(_counts, beats), strict=True)
+        _, *motors_to = accumulate(motors, initial=self._motors)
+        _, *cameras_to = accumulate(cameras, initial=self._cameras)
+        self._motors, self._cameras = motors_to[-1], cameras_to[-1]
+        own = _arrived(map(_v2_own, beats))
         told = zip(*map(_told, beats), strict=True)
-        return list(map(array_items, (*own, *told, words, *zip(*ends, strict=True))))
+        return list(map(array_items, (*own, *told, words, motors_to, motors, cameras_to, cameras)))
+
+
+def _arrived(rows: Iterable[tuple[Any, ...]]) -> list[Sequence[Any]]:
+    """Rows that begin with `columns.ARRIVED` as columns. When it was true is sent only if that was not its arrival."""
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    columns[_AT] = [
+        None if at == arrived else at for arrived, at in zip(columns[_RECEIVED_AT], columns[_AT], strict=True)
+    ]
+    return columns
 
 
 def applied_columns(beats: Sequence[Beat]) -> list[str]:

@@ -67,14 +67,18 @@ def _parameter(number: int, kind: str) -> str:
 def _input(columns: dict[str, str], words: dict[str, str]) -> str:
     """The rows: a parameter a column, then what `words` says is sent once for all that say the same."""
     given = ", ".join(_parameter(n, kind) for n, kind in enumerate(columns.values(), 1))
-    taken = [
-        f'decode("{name}", \'hex\') AS "{name}"' if kind == "bytea" else f'"{name}"' for name, kind in columns.items()
-    ]
+    taken = [f'{_read(name, kind)} AS "{name}"' for name, kind in columns.items()]
     taken += [
         f'((SELECT {_parameter(n, kind)}))[words] AS "{name}"'
         for n, (name, kind) in enumerate(words.items(), len(columns) + 1)
     ]
     return f"input AS MATERIALIZED (SELECT {', '.join(taken)} FROM unnest({given}) AS given({_names(list(columns))}))"
+
+
+def _read(name: str, kind: str) -> str:
+    if name == "at":  # sent when it is not the same
+        return "coalesce(at, received_at)"
+    return f"decode(\"{name}\", 'hex')" if kind == "bytea" else f'"{name}"'
 
 
 def _stored(columns: Sequence[str], more: Sequence[tuple[str, str]]) -> str:

@@ -31,6 +31,6 @@ def take(full_at: float, now: float, pace: Pace) -> tuple[float, float]:
     Returns when it is full again and how many seconds the caller has to wait: 0 when the call may be made; else the
     bucket is as it was.
     """
-    full_then = max(full_at, now) + pace.step_seconds
+    full_then = (full_at if full_at > now else now) + pace.step_seconds
     wait = full_then - now - pace.slack_seconds
     return (full_then, 0.0) if wait <= 1e-9 else (full_at, wait)
