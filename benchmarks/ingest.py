@@ -49,10 +49,19 @@ def bytes_per_heartbeat(database_url: str) -> float:
     return float(row[0]) if row else 0.0
 
 
+def settings(database_url: str) -> str:
+    """What makes commits durable and dear, and how many checkpoints there were."""
+    names = ("fsync", "synchronous_commit", "full_page_writes", "wal_compression", "max_wal_size", "shared_buffers")
+    with psycopg.connect(database_url) as connection:
+        said = [f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in names]  # type: ignore[index]
+        (made,) = connection.execute("SELECT num_timed + num_requested FROM pg_stat_checkpointer").fetchone()  # type: ignore[misc]
+    return f"PostgreSQL: {', '.join(said)}; {made} checkpoints"
+
+
 def main() -> int:
     """Run, print a table, write JSON."""
     parser = reporting.arguments("How fast heartbeats are taken, durable.")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6.0, help="of one round")
     parser.add_argument("--only", default=",".join(KINDS), help="kinds of load, separated by commas")
     options = parser.parse_args()
@@ -72,6 +81,7 @@ def main() -> int:
         halves = [setup.round("v2", options.seconds, per_second=calm)[0] for _ in range(options.rounds)]
         singles, batches = setup.beside(options.seconds, min(calm, SINGLES_BESIDE_BATCHES))
         acknowledged, lost = missing(setup)
+        commits = settings(setup.postgres.url)
     figures = _figures(rounds, rates)
     figures |= {
         "p99_ms_at_half": round(statistics.median(half.p99_ms for half in halves), 1),
@@ -80,7 +90,7 @@ def main() -> int:
         "beside_batch_per_s": round(batches.per_second),
         **{"bytes_per_heartbeat": round(size, 1), "acknowledged": acknowledged, "missing": lost},
     }
-    print(reporting.machine())
+    print(reporting.machine(), commits, sep="\n")
     print(reporting.table(_rows(rounds, rates)))
     print("\n".join(f"{name}: {value}" for name, value in figures.items()))
     reporting.write(figures, options.json)
