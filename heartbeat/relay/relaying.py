@@ -101,17 +101,13 @@ class _Relay:
                 if task.done():
                     task.result()  # raises what ended it
             found = await self._read()
-            self._expire(datetime.now(UTC))
+            if self.legacy.silent_since is not None:
+                self.window.expire(datetime.now(UTC))
             if loop.time() >= keep_at:
                 await self._keep()
                 keep_at = loop.time() + KEEP_SECONDS
             if found < READ_AT_ONCE:
                 await _wait(stop.wait(), LOOK_SECONDS)
-
-    def _expire(self, now: datetime) -> None:
-        """What became too old while legacy could not be reached has failed; it was not too old when it came."""
-        if self.legacy.silent_since is not None:
-            self.window.expire(now)
 
     async def _read(self) -> int:
         most = min(READ_AT_ONCE, self.window.room)
@@ -141,9 +137,7 @@ class _Relay:
                 await self._news.wait()
 
     async def _send_next(self) -> None:
-        now = datetime.now(UTC)
-        self._expire(now)
-        item = self.window.next(now)
+        item = self.window.next(datetime.now(UTC), silent=self.legacy.silent_since is not None)
         if item is None:
             return
         said = await self.legacy.tell(item)

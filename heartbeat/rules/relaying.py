@@ -99,13 +99,16 @@ class Window:
                 self._ready.append(item.key)
             self._waiting[item.key].append(item)
 
-    def next(self, now: datetime) -> Item | None:
-        """The next to send; its robot's others wait until it is settled or put back."""
+    def next(self, now: datetime, *, silent: bool = False) -> Item | None:
+        """The next to send; its robot's others wait until it is settled or put back.
+
+        While legacy is `silent`, what has become too old has failed: it was not too old when it came.
+        """
         behind = self.lag_seconds(now) > self.limits.behind_seconds
         while self._ready:
             key = self._ready.popleft()
             queue = self._waiting[key]
-            self._expire(queue, now, tried=False)
+            self._expire(queue, now, tried=silent)
             if behind:
                 while len(queue) > 1:
                     self._finish(queue.popleft(), Outcome.COALESCED)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +84,15 @@ def test_history_that_arrives_late_is_not_told() -> None:
 
     assert window.next(NOON) is None
     assert window.take_finished().counts == {Outcome.TOO_OLD: 1}
+
+
+@pytest.mark.parametrize(("silent", "outcome"), [(True, Outcome.FAILED), (False, Outcome.TOO_OLD)])
+def test_what_became_too_old_while_legacy_was_silent_has_failed(silent: bool, outcome: Outcome) -> None:
+    window = Window(Limits(), {})
+    window.extend([item(0)])
+
+    assert window.next(NOON + timedelta(hours=1), silent=silent) is None
+    assert window.take_finished().counts == {outcome: 1}
 
 
 def test_what_is_older_than_what_legacy_has_is_not_told() -> None:
