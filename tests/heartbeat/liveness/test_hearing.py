@@ -36,18 +36,19 @@ async def test_ingest_says_that_it_hears_also_while_nobody_speaks(world: World) 
 
 
 async def test_what_is_committed_is_told_though_the_word_after_it_cannot_be_said(world: World) -> None:
-    recorder = Recorder(world.dsn, commit_timeout_seconds=0.7, pulse_seconds=PATIENT_SECONDS)
+    recorder = Recorder(world.dsn, commit_timeout_seconds=3, pulse_seconds=PATIENT_SECONDS)
     async with await psycopg.AsyncConnection.connect(world.dsn) as holding:
         await holding.execute("LOCK TABLE heartbeat_hearing")
         recorder.start()
         await recorder.wait_for_first_connection(PATIENT_SECONDS)
         async with asyncio.timeout(PATIENT_SECONDS):
-            outcome = await recorder.record(check_beat("r", "v1", "lekiwi", marks_of({})))
+            outcome = await recorder.record(check_beat("told", "v1", "lekiwi", marks_of({})))
         await holding.rollback()
     await recorder.close()
 
     assert not outcome.duplicate
-    assert world.rows("SELECT call FROM heartbeat_heartbeat") == [{"call": "check_update"}]
+    stored = "SELECT call FROM heartbeat_heartbeat h JOIN heartbeat_spelling s ON s.id = spelling_id WHERE key = 'told'"
+    assert world.rows(stored) == [{"call": "check_update"}]
 
 
 def test_two_words_that_are_too_far_apart_leave_a_deaf_time(world: World) -> None:
