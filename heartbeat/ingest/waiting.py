@@ -65,9 +65,9 @@ def share_of(ready: int, before: int) -> int:
 
     To take all that is ready makes large and small commits alternate: while a small one lasts, nearly everybody's
     answer is read and judged, and while the large one after it lasts there is nothing left to do. So the size of
-    commits follows slowly what is ready, and comes to rest where half of it is left: there is always something to do.
+    commits follows slowly what is ready.
     """
-    return min(MOST_ROWS_PER_COMMIT, max(ALWAYS_TOGETHER, (ready + 2 * before + 3) // 4))
+    return min(MOST_ROWS_PER_COMMIT, max(ALWAYS_TOGETHER, (ready + 2 * before + 2) // 3))
 
 
 class Queue:
