@@ -31,7 +31,16 @@ class NewSystem:
         self._database_url = database_url
 
     def reset(self, deployments: Sequence[Deployment]) -> None:
-        """Empty every table and store the deployments with their packages."""
+        """Empty every table and store the deployments with their packages.
+
+        A copy that the door sent late may be committed meanwhile, whose locks are taken in another order: then again.
+        """
+        try:
+            self._reset(deployments)
+        except psycopg.errors.DeadlockDetected:
+            self._reset(deployments)
+
+    def _reset(self, deployments: Sequence[Deployment]) -> None:
         with psycopg.connect(self._database_url) as connection:
             connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY")
             for deployment in deployments:
