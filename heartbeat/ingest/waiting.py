@@ -107,11 +107,11 @@ class Queue:
 
     def form(self) -> list[Beat]:
         """Give the next beats that are sure to be in the next commit, many at a time; none until there are so many."""
-        if len(self._singles) < FORMED_AT_ONCE:
+        room = min(self._share() - len(self._formed), len(self._singles))
+        if room < FORMED_AT_ONCE:
             return []
         some: list[Waiting] = []
-        share = self._share()
-        while self._singles and len(self._formed) + len(some) < share and self._formed_bytes < MOST_BYTES_PER_COMMIT:
+        while len(some) < room and self._formed_bytes < MOST_BYTES_PER_COMMIT:
             some.append(waiting := self._singles.popleft())
             self._formed_bytes += waiting.size
         self._formed += some

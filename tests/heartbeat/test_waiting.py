@@ -64,6 +64,19 @@ def test_what_is_made_ready_ahead_is_all_that_is_sure_to_be_in_the_next_commit()
     assert len(queue.form()) == MOST_ROWS_PER_COMMIT
     assert queue.form() == []
     assert len(queue.take()) == MOST_ROWS_PER_COMMIT
+    assert sum(len(queue.take()) for _ in range(8)) == 3 * MOST_ROWS_PER_COMMIT + FORMED_AT_ONCE - 1
+
+
+def test_calls_that_come_one_by_one_are_made_ready_many_at_a_time() -> None:
+    queue = Queue()
+    formed = []
+    for _ in range(10 * FORMED_AT_ONCE):
+        queue.enter(waiting(1))
+        formed.append(len(queue.form()))
+
+    made = [rows for rows in formed if rows]
+    assert made
+    assert min(made) == FORMED_AT_ONCE
 
 
 def test_few_calls_share_a_commit_whatever_the_one_before_had() -> None:
