@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from benchmarks.load import Job, Requests
 
-#: stand in a template for what changes with every heartbeat; as wide as every sequence number and every time
-_SEQUENCE = b"1000000000"
-_SENT_AT = b"2026-11-24T12:00:00.250000+00:00"
-_CHANGING = b'%s,"sent_at":"%s"' % (_SEQUENCE, _SENT_AT)
+#: what changes with every heartbeat, and what stands for it in a template: as wide as every number and every time
+_CHANGING = b'%d,"sent_at":"%s"'
+_SEQUENCE, _SENT_AT = 1_000_000_000, b"2026-11-24T12:00:00.250000+00:00"
+_IN_TEMPLATES = _CHANGING % (_SEQUENCE, _SENT_AT)
 _ARM = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 
 
@@ -52,7 +52,7 @@ def heartbeat(number: int) -> dict[str, Any]:
         "site": "abcd"[number % 4],
         "firmware": "1.4.2",
         "boot_id": boot_id(number),
-        "sequence": int(_SEQUENCE),
+        "sequence": _SEQUENCE,
         "sent_at": _SENT_AT.decode(),
         "status": "idle",
         "version": "v1.2.3",
@@ -107,13 +107,13 @@ def tokens(job: "Job") -> list[str]:
 
 def split_heartbeat(number: int) -> tuple[bytes, bytes]:
     """What stands before and after `changing` in a robot's heartbeat."""
-    before, after = _compact(heartbeat(number)).split(_CHANGING, 1)
+    before, after = _compact(heartbeat(number)).split(_IN_TEMPLATES, 1)
     return before, after
 
 
 def changing(sequence: int) -> bytes:
     """The number of a heartbeat, and that it is sent now."""
-    return b'%d,"sent_at":"%s"' % (sequence, _this_millisecond(time.time_ns() // 1_000_000))
+    return _CHANGING % (sequence, _this_millisecond(time.time_ns() // 1_000_000))
 
 
 @lru_cache(maxsize=1)
@@ -132,8 +132,8 @@ def _single(path: str) -> "Requests":
         mine = []
         for number in range(job.without + connection, job.robots, job.connections):
             whole = _post(path, _compact(heartbeat(number)), _authorised(known, number))
-            mine.append((number, *whole.split(_CHANGING, 1)))
-        return _numbered(mine, int(_SEQUENCE) + job.first)
+            mine.append((number, *whole.split(_IN_TEMPLATES, 1)))
+        return _numbered(mine, _SEQUENCE + job.first)
 
     return requests
 
@@ -158,7 +158,7 @@ def _batch(job: "Job", connection: int) -> Iterator[tuple[bytes, int, int, int]]
     mine = [
         (number, *split_heartbeat(number)) for number in range(job.without + connection, job.robots, job.connections)
     ]
-    return _backlogs(mine, tokens(job), int(_SEQUENCE) + job.first, job.batch)
+    return _backlogs(mine, tokens(job), _SEQUENCE + job.first, job.batch)
 
 
 def _backlogs(
@@ -166,7 +166,7 @@ def _backlogs(
 ) -> Iterator[tuple[bytes, int, int, int]]:
     for sequence in count(first, size):
         for number, before, after in mine:
-            items = [before + _CHANGING.replace(_SEQUENCE, b"%d" % (sequence + place)) + after for place in range(size)]
+            items = [before + _CHANGING % (sequence + place, _SENT_AT) + after for place in range(size)]
             body = b"[" + b",".join(items) + b"]"
             yield _post("/api/v2/heartbeats", body, _authorised(known, number)), number, sequence, size
 
