@@ -5,6 +5,7 @@ process, one gunicorn worker with the DRF view, the load (`benchmarks.ingest_wor
 are medians.
 """
 
+import importlib.util
 import statistics
 import sys
 import tempfile
@@ -65,6 +66,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=6.0, help="of one round")
     parser.add_argument("--only", default=",".join(KINDS), help="kinds of load, separated by commas")
     options = parser.parse_args()
+    if importlib.util.find_spec("gunicorn") is None:
+        parser.error("the DRF view is served by gunicorn, which `bin/test --help` installs with what tests need")
     kinds = options.only.split(",")
     with tempfile.TemporaryDirectory() as directory, running(Path(directory)) as setup:
         setup.round("v2", options.seconds)  # every robot is met, and WAL segments exist to be used again
