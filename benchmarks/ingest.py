@@ -51,12 +51,15 @@ def bytes_per_heartbeat(database_url: str) -> float:
 
 
 def settings(database_url: str) -> str:
-    """What makes commits durable and dear, and how many checkpoints there were."""
+    """What makes commits durable and dear; how many checkpoints there were, and how often the log was vacuumed."""
     names = ("fsync", "synchronous_commit", "full_page_writes", "wal_compression", "max_wal_size", "shared_buffers")
     with psycopg.connect(database_url) as connection:
         said = [f"{name} {connection.execute(f'SHOW {name}').fetchone()[0]}" for name in names]  # type: ignore[index]
         (made,) = connection.execute("SELECT num_timed + num_requested FROM pg_stat_checkpointer").fetchone()  # type: ignore[misc]
-    return f"PostgreSQL: {', '.join(said)}; {made} checkpoints"
+        (vacuums,) = connection.execute(
+            "SELECT sum(autovacuum_count) FROM pg_stat_user_tables WHERE starts_with(relname, 'heartbeat_heartbeat')"
+        ).fetchone()  # type: ignore[misc]
+    return f"PostgreSQL: {', '.join(said)}; {made} checkpoints, {vacuums} vacuums of the log"
 
 
 def main() -> int:

@@ -109,6 +109,7 @@ def _make_room(connection: psycopg.Connection, day: date) -> None:
     bounds = sql.SQL("received_at >= {} AND received_at < {}").format(midnight(day), midnight(day + timedelta(days=1)))
     with connection.transaction():
         run(connection, "CREATE TABLE {table} (LIKE {sister} INCLUDING ALL)", table=_filling(day), sister=sister)
+        run(connection, sql.SQL("SELECT heartbeat_spare({})").format(_filling(day)))
         for option in options:
             connection.execute(sql.SQL("ALTER TABLE {} SET ({})").format(table, sql.SQL(option)))
         connection.execute(sql.SQL("ALTER TABLE {} ADD CONSTRAINT within_its_day CHECK ({})").format(table, bounds))

@@ -25,6 +25,7 @@ class Kept:
     """What a run did; `stayed` are sentences on what it could not do, to be done by a later one."""
 
     days_made: list[date] = field(default_factory=list)
+    days_over: list[date] = field(default_factory=list)
     rows_moved: int = 0
     heartbeats_rolled_up: int = 0
     minutes_rolled_up: int = 0
@@ -35,11 +36,15 @@ class Kept:
 
 
 def keep_up(connection: psycopg.Connection, now: datetime) -> Kept:
-    """Partitions for today and the days ahead, an empty default partition, rollups of the minutes that are over."""
+    """Partitions for today and the days ahead, an empty default partition, rollups of the minutes that are over.
+
+    Days that are over are given to autovacuum.
+    """
     began, kept = time.monotonic(), Kept()
     try:
         kept.rows_moved = default_partition.empty(connection)
         kept.days_made = partitions.make_ahead(connection, now.date())
+        kept.days_over = partitions.let_be_vacuumed(connection, now.date())
     except (HistoryBusy, psycopg.errors.CheckViolation) as error:
         # The latter: a heartbeat took to the default partition after it was emptied. Rollups read that too.
         kept.stayed.append(f"partitions: {error}")
@@ -60,6 +65,7 @@ def keep(connection: psycopg.Connection, now: datetime) -> Kept:
     log.info(
         "history.kept",
         made=len(kept.days_made),
+        over=len(kept.days_over),
         moved=kept.rows_moved,
         rolled_up=kept.heartbeats_rolled_up,
         dropped=len(kept.days_dropped) + len(kept.months_dropped),

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 LOG, DEFAULT, MINUTES = "heartbeat_heartbeat", "heartbeat_heartbeat_default", "heartbeat_minute"
 DAYS_AHEAD = 7
+#: set to -1 for a new day (migration 0009_days_being_written)
+INSERTS_VACUUMED: LiteralString = "autovacuum_vacuum_insert_threshold"
 #: what an insert waits for us at most; the door gives ingest a second
 LOCK_TIMEOUT_MILLISECONDS = 50
 PATIENCE_SECONDS = 20.0
@@ -119,6 +121,25 @@ def make_ahead(connection: psycopg.Connection, today: date) -> list[date]:
         briefly(connection, lambda day=day: connection.execute("SELECT heartbeat_make_partition(%s::date)", (day,)))
         log.info("history.partition_made", day=day.isoformat())
     return missing
+
+
+def let_be_vacuumed(connection: psycopg.Connection, today: date) -> list[date]:
+    """Give the days that are over to autovacuum, which leaves them alone while they are written; returns them.
+
+    Vacuuming a table as it grows writes each of its pages once more, and takes a fifth of a core from whoever writes
+    (`benchmarks.ingest`). A day that is over is vacuumed and frozen once, and never touched again.
+    """
+    held_back = connection.execute(
+        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = %s::regclass AND c.relname < %s AND EXISTS"
+        " (SELECT FROM unnest(c.reloptions) AS option WHERE starts_with(option, %s)) ORDER BY c.relname",
+        (LOG, day_name(today), f"{INSERTS_VACUUMED}="),
+    )
+    over = [match[1] for (name,) in held_back if (match := _DAY.fullmatch(name))]
+    for digits in over:
+        statement = f"ALTER TABLE {{day}} RESET ({INSERTS_VACUUMED})"
+        briefly(connection, lambda day=f"{LOG}_{digits}", do=statement: run(connection, do, day=day))
+    return list(map(_date, over))
 
 
 def make_months(connection: psycopg.Connection, wanted: Iterable[date]) -> None:

@@ -19,6 +19,7 @@ class Command(BaseCommand):
         except HistoryBusy as busy:
             raise CommandError(str(busy)) from busy
         self.stdout.write(f"partitions made: {_listed(kept.days_made)}")
+        self.stdout.write(f"days that are over, to be vacuumed: {_listed(kept.days_over)}")
         self.stdout.write(f"moved out of the default partition: {kept.rows_moved:,} heartbeats")
         self.stdout.write(
             f"rolled up: {kept.heartbeats_rolled_up:,} heartbeats into {kept.minutes_rolled_up:,} minutes"

@@ -14,6 +14,7 @@ from heartbeat.history.keeping import keep, keep_up
 from heartbeat.history.partitions import DEFAULT, LOG, attached, day_name
 from tests.heartbeat.history.conftest import NOW, TODAY, heard, number, partition, rows
 
+HELD_BACK = "autovacuum_vacuum_insert_threshold=-1"
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -57,7 +58,8 @@ def test_a_partition_made_from_the_default_one_is_like_the_others(history: psyco
     moved = default_partition.empty(history)
 
     described = (
-        "SELECT array_agg(defined ORDER BY defined), min(reloptions::text) FROM pg_class"
+        "SELECT array_agg(defined ORDER BY defined), min(reloptions::text), (SELECT array_agg((attname, attstattarget)"
+        "  ORDER BY attnum) FROM pg_attribute WHERE attrelid = min(pg_class.oid::int) AND attnum > 0) FROM pg_class"
         " JOIN pg_index i ON indrelid = pg_class.oid"
         " JOIN LATERAL (SELECT indisunique || regexp_replace(pg_get_indexdef(indexrelid), '.* USING', '')) d (defined)"
         " ON true WHERE relname = %s"
@@ -68,6 +70,22 @@ def test_a_partition_made_from_the_default_one_is_like_the_others(history: psyco
     today, tomorrow = (history.execute(described, (day_name(TODAY + n * DAY),)).fetchone() for n in (0, 1))
     assert today == tomorrow
     assert number(history, "SELECT count(*) FROM pg_constraint WHERE conname = 'within_its_day'") == 0
+
+
+def options(history: psycopg.Connection, day: date) -> set[str]:
+    row = history.execute("SELECT reloptions FROM pg_class WHERE relname = %s", (day_name(day),)).fetchone()
+    return set(row[0] or ()) if row else set()
+
+
+def test_a_day_is_given_to_autovacuum_when_it_is_over(history: psycopg.Connection) -> None:
+    keep_up(history, NOW)
+    assert [HELD_BACK in options(history, TODAY + n * DAY) for n in range(8)] == [True] * 8
+
+    kept = keep_up(history, NOW + 2 * DAY)
+
+    assert kept.days_over == [TODAY, TODAY + DAY]
+    assert [HELD_BACK in options(history, TODAY + n * DAY) for n in range(4)] == [False, False, True, True]
+    assert keep_up(history, NOW + 2 * DAY).days_over == []
 
 
 def test_moving_finds_what_arrives_meanwhile_and_holds_up_no_insert(history: psycopg.Connection) -> None:
