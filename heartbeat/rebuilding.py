@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
-import msgspec
 import structlog
 from django.db import connection
 
+from heartbeat.ingest import schema
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat, who_is
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.parameters import applied_columns
-from heartbeat.ingest.schema import V2Heartbeat
 from heartbeat.ingest.statement import LEGACY, V2
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.rules.kind import kind_from_word
@@ -170,9 +169,9 @@ def _v2_beat_of(record: asyncpg.Record) -> V2Beat:
     rest = json.loads(record["rest"]) if record["rest"] else None
     profile = json.loads(record["profile"]) if record["profile"] else {}
     fields = reported({**record, "rest": rest}, profile, record["boot_name"]) | {"robot_id": record["robot_id"]}
-    said = msgspec.convert(fields, V2Heartbeat)
+    said = schema.convert(fields)
     request_id = str(record["request_id"]).encode()
     marks = Marks(record["role"], record["side"], request_id, record["address"])
-    beat = v2_beat(said, msgspec.json.encode(said), marks)
+    beat = v2_beat(said, 0, marks)
     beat.received_at, beat.at = record["received_at"], record["at"] or record["received_at"]
     return beat

@@ -138,11 +138,11 @@ def _judged(items: Sequence[bytes], admitted: Admitted, marks: Marks) -> tuple[l
             said = schema.decode(item)
             if said.boot_id is None or said.sequence is None:
                 raise schema.Invalid("sequence", "a batch needs boot_id and sequence, so that it can be sent again")
+            beat = v2_beat(said, len(item), marks)
         except schema.Invalid as error:
             REJECTED.labels("heartbeat", "invalid").inc()
             results.append(_refused(error.field, error.reason))
             continue
-        beat = v2_beat(said, item, marks)
         if beat.robot_key != admitted.robot_key:
             results.append(_refused("robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: ")))
             continue

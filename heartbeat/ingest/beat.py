@@ -36,7 +36,7 @@ class Identity:
     row_hex: str
 
 
-class Beat(msgspec.Struct, kw_only=True, gc=False):
+class Beat(msgspec.Struct, gc=False):
     """What every call has. A Struct, because one is made for each: a tenth of what a dataclass costs.
 
     JSON columns hold JSON text. `received_at` is stamped by the recorder, `at` follows from it.
@@ -50,12 +50,12 @@ class Beat(msgspec.Struct, kw_only=True, gc=False):
     address: str
     request_id: uuid.UUID | None
     call: str
+    size: int = OVERHEAD_BYTES
     received_at: datetime | None = None
     at: datetime | None = None
-    size: int = OVERHEAD_BYTES
 
 
-class LegacyBeat(Beat, kw_only=True, gc=False):
+class LegacyBeat(Beat, gc=False):
     """A legacy heartbeat or an update check."""
 
     status: str | None = None
@@ -69,7 +69,7 @@ class LegacyBeat(Beat, kw_only=True, gc=False):
     kind_by_group: str = ""
 
 
-class V2Beat(Beat, kw_only=True, gc=False):
+class V2Beat(Beat, gc=False):
     """A v2 heartbeat. `told` holds the columns that are known when it arrives, in the order of `columns.V2_TOLD`.
 
     `words` are those of `columns.V2_WORDS` after role and side: what many robots say.
@@ -81,16 +81,16 @@ class V2Beat(Beat, kw_only=True, gc=False):
     words: tuple[Any, ...] = ()
     told: tuple[Any, ...] = ()
     boot_name: str | None = None
-    boot_id: int | None = None
     sequence: int | None = None
     sent_at: datetime | None = None
-    clock_offset_seconds: float | None = None
     profile: Any = None
-    profile_id: int | None = None
     motors: str = ""
     motors_count: int = 0
     cameras: str = ""
     cameras_count: int = 0
+    boot_id: int | None = None
+    profile_id: int | None = None
+    clock_offset_seconds: float | None = None
 
 
 @lru_cache(maxsize=32_768)

@@ -79,7 +79,7 @@ class _Ping(_Heartbeat):
 
     __slots__ = ()
 
-    def read(self) -> schema.V2Heartbeat:
+    def read(self) -> schema.Heard:
         return schema.convert(_asked(self.text) | {"robot_id": self.admitted.robot_id})
 
     def _accepted(self, outcome: Outcome) -> Answer:

@@ -174,7 +174,7 @@ class V2Heartbeat(Struct, omit_defaults=True, gc=False):
     extra: dict[str, Any] | None = None
 
 
-_H = TypeVar("_H", bound="V2Heartbeat")
+_H = TypeVar("_H", bound="Heard")
 
 
 class Invalid(Exception):
@@ -186,19 +186,29 @@ class Invalid(Exception):
         self.reason = reason
 
 
-class SocketHeartbeat(V2Heartbeat, omit_defaults=True, gc=False):
+class Heard(V2Heartbeat, omit_defaults=True, gc=False):
+    """A heartbeat as it is read: most of its text are motors, which need not become objects (`ingest.motors`)."""
+
+    motors: msgspec.Raw = msgspec.Raw(b"[]")  # type: ignore[assignment]
+
+
+class SocketHeartbeat(Heard, omit_defaults=True, gc=False):
     """A frame of a robot's socket that is a heartbeat, or says that it is something else."""
 
     type: str = "heartbeat"
 
 
-_decoder = msgspec.json.Decoder(V2Heartbeat)
+_decoder = msgspec.json.Decoder(Heard)
 _socket_decoder = msgspec.json.Decoder(SocketHeartbeat)
+_whole_decoder = msgspec.json.Decoder(V2Heartbeat)
+_motors_decoder: msgspec.json.Decoder[list[Motor]] = msgspec.json.Decoder(V2Heartbeat.__annotations__["motors"])
 _encoder = msgspec.json.Encoder()
+#: what a decoder raises
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def decode(body: bytes) -> V2Heartbeat:
-    """Parse and validate a body. Raises Invalid, which names the field."""
+def decode(body: bytes) -> Heard:
+    """Parse a body and validate all but its motors, of which it is sure that they are JSON. Raises Invalid."""
     return _decoded(body, _decoder)
 
 
@@ -207,33 +217,48 @@ def decode_frame(frame: bytes) -> SocketHeartbeat:
     return _decoded(frame, _socket_decoder)
 
 
+def motors_in(text: bytes) -> list[Motor]:
+    """The motors of a heartbeat. Raises Invalid, which names the field."""
+    try:
+        return _motors_decoder.decode(text)
+    except _UNREADABLE as error:
+        raise _invalid(error, within="motors") from error
+
+
 def _decoded(body: bytes, decoder: msgspec.json.Decoder[_H]) -> _H:
     if len(body) > LONGEST_BODY_BYTES:
         raise Invalid("", f"the body has {len(body)} bytes, at most {LONGEST_BODY_BYTES} are taken")
     try:
         said = decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise Invalid(*field_and_reason(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid("", f"the body is not valid JSON: {error}") from error
-    # One byte is found much sooner than six.
-    check(said, may_hold_nul=b"\\" in body and b"\\u0000" in body)
+        # One byte is found much sooner than six.
+        whole = _whole_decoder.decode(body) if b"\\" in body and b"\\u0000" in body else None
+    except _UNREADABLE as error:
+        raise _invalid(error) from error
+    check(said, whole)
     return said
 
 
-def convert(fields: Mapping[str, Any]) -> V2Heartbeat:
+def _invalid(error: Exception, within: str = "") -> Invalid:
+    if not isinstance(error, msgspec.ValidationError):
+        return Invalid("", f"the body is not valid JSON: {error}")
+    field, reason = field_and_reason(str(error))
+    return Invalid(within + field, reason)
+
+
+def convert(fields: Mapping[str, Any]) -> Heard:
     """A heartbeat of fields that came as text. Raises Invalid, which names the field."""
     try:
         said = msgspec.convert(fields, V2Heartbeat, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(*field_and_reason(str(error))) from error
-    check(said, may_hold_nul=True)
-    return said
+        raise _invalid(error) from error
+    heard = _decoder.decode(_encoder.encode(said))
+    check(heard, said)
+    return heard
 
 
-def check(said: V2Heartbeat, may_hold_nul: bool) -> None:
-    """What the schema cannot say. Raises Invalid."""
-    if may_hold_nul and (field := _nul_in(msgspec.to_builtins(said), "")):
+def check(said: Heard, whole: V2Heartbeat | None) -> None:
+    """What the schema cannot say; `whole` is the same with all of its texts, if one may hold U+0000. Raises Invalid."""
+    if whole is not None and (field := _nul_in(msgspec.to_builtins(whole), "")):
         raise Invalid(field, "contains U+0000, which cannot be stored")
     if identity_of(said.robot_id).bucket is None:
         raise Invalid("robot_id", f"needs 1 to {LONGEST_BUCKETED_ID} bytes without control characters")

@@ -105,7 +105,7 @@ class _Frame(Arrival):
         super().__init__(text, admitted, marks)
         self._connection = connection
 
-    def read(self) -> schema.V2Heartbeat | None:
+    def read(self) -> schema.Heard | None:
         said = self._connection.heartbeat_in(self.text)
         if said is None:
             self._connection.ends()
@@ -198,7 +198,7 @@ class _Connection:
             self._socket.transport.pause_reading()
         self._calls.turn.add(_Frame(self, frame, self._admitted, self._marks))
 
-    def heartbeat_in(self, frame: bytes) -> schema.V2Heartbeat | None:
+    def heartbeat_in(self, frame: bytes) -> schema.Heard | None:
         """The heartbeat; None for another kind of frame, which was taken. Raises Invalid."""
         try:
             said = schema.decode_frame(frame)

@@ -42,7 +42,7 @@ class Arrival:
         self.admitted = admitted
         self.marks = marks
 
-    def read(self) -> schema.V2Heartbeat | None:
+    def read(self) -> schema.Heard | None:
         """What it says; None when it is none, and was taken otherwise. Raises Invalid."""
         return schema.decode(self.text)
 
@@ -106,7 +106,7 @@ class Turn:
                 said = one.read()
                 if said is None:
                     continue
-                one.beat = v2_beat(said, one.text, one.marks)
+                one.beat = v2_beat(said, len(one.text), one.marks)
                 one.text = b""  # the next one's takes its place, which is in the cache
             except schema.Invalid as error:
                 one.refuse_invalid(error)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from heartbeat.errors import NotRecorded, Unavailable
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
 Done = Callable[[Sequence[Outcome | NotRecorded] | Unavailable], None]
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """Beats that came together, their size in bytes, whom to tell, and until when somebody listens."""
 
     beats: Sequence[Beat]

@@ -42,7 +42,7 @@ def said(robot: int, sequence: int, **fields: Any) -> V2Beat:
     motors = [{"id": place, "position_degrees": robot * 100.0 + place} for place in range(robot % 3)]
     document = {"robot_id": f"R{robot}", "boot_id": "b", "sequence": sequence, "motors": motors, **fields}
     text = msgspec.json.encode(document)
-    beat = v2_beat(schema.decode(text), text, marks_of({}))
+    beat = v2_beat(schema.decode(text), len(text), marks_of({}))
     beat.received_at = beat.at = NOON + timedelta(seconds=sequence, microseconds=robot)
     return beat
 

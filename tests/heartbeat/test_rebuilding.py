@@ -7,11 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
+from heartbeat.ingest import schema
 from heartbeat.ingest.beat import Beat, check_beat, status_beat
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.schema import V2Heartbeat
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.ingest.writer import Writer
 from tests.databases import manage
@@ -42,15 +41,15 @@ def _beat(chance: random.Random, number: int) -> Beat:
         case 1:
             return check_beat(robot_id, f"v{number}", chance.choice(["all", "xle", "g\x00"]), marks)
         case _:
-            said_v2 = V2Heartbeat(
-                robot_id=robot_id.replace("\x00", ""),
-                kind=chance.choice([None, "xle"]),
-                firmware=chance.choice([None, "2.0"]),
-                battery_percent=chance.choice([None, 50.0]),
-                next_in_s=chance.choice([None, 2.0]),
-                site=chance.choice([None, "a"]),
-            )
-            return v2_beat(said_v2, msgspec.json.encode(said_v2), marks)
+            said_v2 = {
+                "robot_id": robot_id.replace("\x00", ""),
+                "kind": chance.choice([None, "xle"]),
+                "firmware": chance.choice([None, "2.0"]),
+                "battery_percent": chance.choice([None, 50.0]),
+                "next_in_s": chance.choice([None, 2.0]),
+                "site": chance.choice([None, "a"]),
+            }
+            return v2_beat(schema.convert(said_v2), 0, marks)
 
 
 async def state(connection: asyncpg.Connection) -> list[list[dict[str, Any]]]:

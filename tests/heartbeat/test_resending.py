@@ -7,12 +7,11 @@ from typing import Any
 
 import asyncpg
 import httpx
-import msgspec
 import pytest
 
+from heartbeat.ingest import schema
 from heartbeat.ingest.beat import Beat, legacy_beat
 from heartbeat.ingest.marks import Marks, marks_of
-from heartbeat.ingest.schema import V2Heartbeat
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import ENROLLED
@@ -132,8 +131,8 @@ class TestAcrossMidnight:
         return written
 
     async def test_a_number_is_stored_once(self, dsn: str) -> None:
-        said = V2Heartbeat(robot_id=ENROLLED, boot_id="boot-1", sequence=7)
-        before, after = (v2_beat(said, msgspec.json.encode(said), marks_of({})) for _ in range(2))
+        said = schema.convert({"robot_id": ENROLLED, "boot_id": "boot-1", "sequence": 7})
+        before, after = (v2_beat(said, 0, marks_of({})) for _ in range(2))
 
         first = self.at(before, MIDNIGHT - timedelta(seconds=1)), self.at(after, MIDNIGHT + timedelta(hours=5))
 

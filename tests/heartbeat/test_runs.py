@@ -24,7 +24,7 @@ def said(robot: int, sequence: int | None, arrival: int, seconds_ago: float = 0)
         "sent_at": received_at - timedelta(seconds=seconds_ago),
     }
     text = msgspec.json.encode(document)
-    beat = v2_beat(schema.decode(text), text, marks_of({}))
+    beat = v2_beat(schema.decode(text), len(text), marks_of({}))
     beat.received_at = beat.at = received_at
     beat.boot_id = None if sequence is None else robot
     return beat

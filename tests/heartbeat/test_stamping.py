@@ -2,15 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heartbeat.ingest import schema
 from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.recorder import Recorder
 from heartbeat.ingest.runs import Run, place
-from heartbeat.ingest.v2 import V2Heartbeat, v2_beat
+from heartbeat.ingest.v2 import v2_beat
 from heartbeat.rules.stamping import MOST_SET_BACK, stamp_after
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -28,8 +28,8 @@ def test_a_clock_that_comes_back_from_2037_is_followed() -> None:
 
 
 def test_a_run_that_was_heard_in_2037_goes_on_in_the_present() -> None:
-    said = V2Heartbeat(robot_id="XLE_1", boot_id="b", sequence=6)
-    beat = v2_beat(said, msgspec.json.encode(said), marks_of({}))
+    said = schema.convert({"robot_id": "XLE_1", "boot_id": "b", "sequence": 6})
+    beat = v2_beat(said, 0, marks_of({}))
     beat.boot_id, beat.received_at = 1, NOW
 
     placed = place([beat], {beat.robot_key: Run(1, 5, WRONG, None)}, set())

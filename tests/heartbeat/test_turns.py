@@ -31,7 +31,7 @@ class Told(Arrival):
         self.was_read = False
         self.answered = asyncio.Event()
 
-    def read(self) -> schema.V2Heartbeat | None:
+    def read(self) -> schema.Heard | None:
         self.was_read = True
         if self.text == b"broken":
             raise RuntimeError("a fault of ours")

@@ -146,3 +146,32 @@ async def test_only_post_is_allowed(new: httpx.AsyncClient) -> None:
     answer = await new.get("/api/v2/heartbeat")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_a_robot_whose_layout_is_known_is_read_as_the_first_time(new: httpx.AsyncClient, dsn: str) -> None:
+    def said(sequence: int, position: object, **more: object) -> dict[str, Any]:
+        motors = [{"id": 1, "name": "head_motor_1", "position_degrees": position, **more}]
+        return v2(boot_id="boot-1", sequence=sequence, motors=motors)
+
+    good = [said(1, 12.5), said(2, -3), said(3, 1e-7), said(4, 12.25), said(5, 1.5, velocity=2.5), said(6, 3.5)]
+    for body in good:
+        assert (await new.post("/api/v2/heartbeat", json=body)).status_code == 200
+    refused = await new.post("/api/v2/heartbeat", json=said(7, "straight"))
+    too_large = await new.post(
+        "/api/v2/heartbeat", content=json.dumps(said(8, 0)).replace(": 0}", ": " + "9" * 31 + "}")
+    )
+
+    assert [answer.json()["errors"][0]["field"] for answer in (refused, too_large)] == [
+        "motors[0].position_degrees"
+    ] * 2
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch(
+        "SELECT array_agg(m.channel || ' ' || m.value ORDER BY m.channel) AS told FROM heartbeat_motor m JOIN"
+        " heartbeat_heartbeat h USING (spelling_id, received_at) WHERE m.name = 'head_motor_1'"
+        " GROUP BY h.sequence ORDER BY h.sequence"
+    )
+    await connection.close()
+    positions = ["12.5", "-3", "1e-07", "12.25", "1.5", "3.5"]
+    told = [[f"position_degrees {position}"] for position in positions]
+    told[4].append("velocity 2.5")
+    assert [row["told"] for row in rows] == told

@@ -2,6 +2,8 @@
 
 import time
 
+import msgspec
+
 from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.waiting import (
@@ -107,6 +109,6 @@ def test_after_a_quiet_time_a_crowd_is_through_in_a_few_commits() -> None:
 def test_what_is_made_ready_ahead_is_bounded_by_bytes() -> None:
     queue = Queue()
     for _ in range(FORMED_AT_ONCE):
-        queue.enter(waiting(1)._replace(size=MOST_BYTES_PER_COMMIT // 4))
+        queue.enter(msgspec.structs.replace(waiting(1), size=MOST_BYTES_PER_COMMIT // 4))
 
     assert len(queue.form()) == 4

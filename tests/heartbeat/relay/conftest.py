@@ -46,7 +46,7 @@ def log_dsn(dsn: str) -> str:
 async def accept(recorder: Recorder, robot_id: str, **fields: Any) -> None:
     """Let `new` accept a v2 heartbeat of a robot that it admitted."""
     text = json.dumps({"robot_id": robot_id, **fields}).encode()
-    await recorder.record(v2_beat(schema.decode(text), text, marks_of({})))
+    await recorder.record(v2_beat(schema.decode(text), len(text), marks_of({})))
 
 
 @contextlib.asynccontextmanager
