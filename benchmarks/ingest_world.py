@@ -1,7 +1,8 @@
 """What `benchmarks.ingest` runs, and what each kind of load is aimed at.
 
 The server that is asked (no-op, ingest or DRF, one process each) has a core to itself; PostgreSQL and the load share
-the others, so that no server waits for a core that the load has. Envoy runs anywhere.
+the others, so that no server waits for a core that the load has. PostgreSQL gives way to the load, as robots elsewhere
+would not wait for it. Envoy runs anywhere.
 """
 
 import contextlib
@@ -32,6 +33,8 @@ from migration.rules.plans import RoutePlan
 
 ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = 10_000
+#: how nice PostgreSQL is to the load
+GIVES_WAY = 5
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"]
 FAST = ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers"]
 FAST += ["--ws", "heartbeat.direct_socket:DirectSocket", "--ws-per-message-deflate", "false"]
@@ -100,6 +103,11 @@ def _pin(process: psutil.Process, cores: list[int]) -> None:
         one.cpu_affinity(cores)
 
 
+def _give_way(process: psutil.Process) -> None:
+    for one in (process, *process.children(recursive=True)):
+        one.nice(GIVES_WAY)
+
+
 def _runs_of(kind: str) -> str:
     """Whose sequence numbers a kind of load uses: all v2 robots are the same ones."""
     return "v2" if kind in ("v2", "envoy", "batch", "websocket") else kind
@@ -147,6 +155,7 @@ def running(directory: Path) -> Iterator[Setup]:
         for server in servers.values():
             _pin(server, _cores()[0])
         _pin(psutil.Process(postgres.pid), _cores()[1])
+        _give_way(psutil.Process(postgres.pid))
         ports |= dict.fromkeys(("legacy", "batch", "websocket"), ports["v2"])
         ports["envoy"] = _door(stack, directory / "envoy", ports["v2"])
         yield Setup(postgres, tokens, directory / "acknowledged", ports, servers)

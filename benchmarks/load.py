@@ -8,7 +8,6 @@ import asyncio
 import gc
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import msgspec
 import uvloop
 
 from benchmarks import bodies
+from benchmarks.load_http import PATIENCE_SECONDS, Robots
 from benchmarks.load_ws import RobotOnASocket
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,7 +89,6 @@ class Tally:
     """What came of a run."""
 
     def __init__(self) -> None:
-        self.opening: set[asyncio.Future[object]] = set()
         self.acknowledged = self.refused = self.failed = 0
         self.latencies = array("d")
         self.numbers = array("Q")
@@ -97,119 +96,29 @@ class Tally:
         self.open = 0
 
 
-class Robots(asyncio.Protocol):
-    """One connection that carries the calls of some robots, one after the other."""
-
-    def __init__(self, tally: Tally, requests: Iterator[Request], job: Job) -> None:
-        self._tally = tally
-        self._requests = requests
-        self._job = job
-        self._pause = job.connections / job.per_second if job.per_second else 0.0
-        self._due = 0.0
-        self._data = b""
-        self._answered = True
-        self._length_before = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's callback."""
-        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self._tally.open += 1
-        now = time.perf_counter()
-        if self._due or not self._pause:
-            self._due = self._due or now
-            self._send()
-            return
-        # Connections that were opened one after the other must not keep step: robots know nothing of each other.
-        self._due = now + random.random() * self._pause
-        asyncio.get_running_loop().call_later(self._due - now, self._send_first)
-
-    def _send_first(self) -> None:
-        if not self._transport.is_closing():
-            self._send()
-
-    def _send(self) -> None:
-        request, self._robot, self._sequence, self._count = next(self._requests)
-        self._answered = False
-        self._sent = time.perf_counter()
-        self._transport.write(request)
-
-    def data_received(self, data: bytes) -> None:
-        """Asyncio's callback: the answer, in one piece nearly always."""
-        data = self._data + data if self._data else data
-        # Whole answers to heartbeats are all of one length.
-        if len(data) != self._length_before or data[9:12] != b"200":
-            if not _is_whole(data):
-                self._data = data
-                return
-            self._length_before = len(data)
-        self._data = b""
-        self._answered = True
-        now = time.perf_counter()
-        self._count_answer(data, now)
-        if now >= self._tally.stop_at or self._job.reconnect:
-            self._transport.close()
-        elif self._pause:
-            self._due += self._pause
-            asyncio.get_running_loop().call_later(max(0.0, self._due - now), self._send)
-        else:
-            self._send()
-
-    def _count_answer(self, data: bytes, now: float) -> None:
-        tally = self._tally
-        tally.latencies.append(now - self._sent)
-        if data[9:12] in (b"200", b"201"):
-            tally.acknowledged += self._count
-            tally.numbers.append(self._robot)
-            tally.numbers.append(self._sequence)
-            return
-        if not tally.refused:
-            print(data[:600].decode(errors="replace"), file=sys.stderr)
-        tally.refused += self._count
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio's callback."""
-        self._tally.open -= 1
-        if time.perf_counter() >= self._tally.stop_at:
-            return
-        if not self._answered:
-            self._tally.failed += self._count
-        if self._job.reconnect:
-            again = asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._job.port)
-            self._tally.opening.add(task := asyncio.ensure_future(again))
-            task.add_done_callback(self._tally.opening.discard)
-
-
-def _is_whole(data: bytes) -> bool:
-    head = data.find(b"\r\n\r\n")
-    place = data.find(b"ontent-length: ") if b"ontent-length: " in data else data.find(b"ontent-Length: ")
-    return head >= 0 and len(data) >= head + 4 + int(data[place + 15 : data.find(b"\r", place)])
-
-
-async def run(job: Job, requests: Requests) -> Result:
+def run(job: Job, requests: Requests) -> Result:
     """Open the connections, send until the time is over."""
     tally = Tally()
-    loop = asyncio.get_running_loop()
-    made = [_connection(tally, job, requests, number) for number in range(job.connections)]
+    robots = None if job.kind == "websocket" else Robots(tally, job, [requests(job, n) for n in range(job.connections)])
+    sockets = [] if robots else [RobotOnASocket(tally, job, number) for number in range(job.connections)]
     gc.collect()
     gc.disable()  # a pause of the load would be read as one of the server
     began = time.perf_counter()
     tally.stop_at = began + job.seconds
-    for protocol in made:
-        await loop.create_connection(lambda one=protocol: one, "127.0.0.1", job.port)
-    await asyncio.sleep(tally.stop_at - time.perf_counter())
-    await _until(lambda: not tally.open, seconds=10)
+    if robots:
+        robots.run()
+    else:
+        uvloop.run(_run_sockets(tally, job, sockets))
     return result_of(tally, job, time.perf_counter() - began)
 
 
-def _connection(tally: Tally, job: Job, requests: Requests, number: int) -> asyncio.Protocol:
-    if job.kind != "websocket":
-        return Robots(tally, requests(job, number), job)
-    return RobotOnASocket(tally, job, number)
-
-
-async def _until(holds: Callable[[], bool], seconds: float) -> None:
-    deadline = time.perf_counter() + seconds
-    while not holds() and time.perf_counter() < deadline:  # noqa: ASYNC110 - the end of a run, once
+async def _run_sockets(tally: Tally, job: Job, sockets: list[RobotOnASocket]) -> None:
+    loop = asyncio.get_running_loop()
+    for protocol in sockets:
+        await loop.create_connection(lambda one=protocol: one, "127.0.0.1", job.port)
+    await asyncio.sleep(tally.stop_at - time.perf_counter())
+    deadline = time.perf_counter() + PATIENCE_SECONDS
+    while tally.open and time.perf_counter() < deadline:  # noqa: ASYNC110 - the end of a run, once
         await asyncio.sleep(0.005)
 
 
@@ -237,7 +146,7 @@ def main() -> int:
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     if job.cores:
         os.sched_setaffinity(0, job.cores)
-    result = uvloop.run(run(job, bodies.REQUESTS[job.kind]))
+    result = run(job, bodies.REQUESTS[job.kind])
     sys.stdout.write(json.dumps(msgspec.to_builtins(result)))
     return 0
 
