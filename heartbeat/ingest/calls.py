@@ -14,7 +14,7 @@ import msgspec
 
 from heartbeat.errors import NotRecorded, Unavailable
 from heartbeat.ingest import schema
-from heartbeat.ingest.access import OTHERS_TOKEN, Access, Admitted, Refusal
+from heartbeat.ingest.access import OTHERS_TOKEN, Access, Refusal
 from heartbeat.ingest.answers import UPDATED, Answer, Headers, Respond, invalid, legacy_refusal, problem, v2_refusal
 from heartbeat.ingest.legacy_calls import plain_status
 from heartbeat.ingest.marks import Marks
@@ -27,7 +27,7 @@ from heartbeat.metrics import REJECTED
 _NOT_VALID = "The heartbeat is not valid"
 
 
-class Accepted(msgspec.Struct):
+class Accepted(msgspec.Struct, gc=False):
     """The heartbeat is committed. A duplicate was so before; it is as good."""
 
     status: Literal["accepted", "duplicate"]
@@ -44,28 +44,26 @@ _encode = msgspec.json.Encoder().encode
 class _Heartbeat(Arrival):
     """A v2 heartbeat by HTTP."""
 
-    __slots__ = ("_respond",)
+    __slots__ = ()
 
-    def __init__(self, text: bytes, admitted: Admitted, marks: Marks, respond: Respond) -> None:
-        super().__init__(text, admitted, marks)
-        self._respond = respond
+    back: Respond
 
     def refuse_invalid(self, error: schema.Invalid) -> None:
         REJECTED.labels("heartbeat", "invalid").inc()
-        self._respond(invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}]))
+        self.back(invalid(_NOT_VALID, [{"field": error.field, "reason": error.reason}]))
 
     def refuse_as_others(self) -> None:
-        self._respond(OTHERS_TOKEN.as_problem())
+        self.back(OTHERS_TOKEN.as_problem())
 
     def ask_to_wait(self, seconds: float) -> None:
-        self._respond(too_fast(seconds).as_problem())
+        self.back(too_fast(seconds).as_problem())
 
     def fail(self) -> None:
-        self._respond(problem(500, "Internal Server Error", "the heartbeat was not stored; the log says why"))
+        self.back(problem(500, "Internal Server Error", "the heartbeat was not stored; the log says why"))
 
     def done(self, outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
         outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
-        self._respond(v2_refusal(outcome) if isinstance(outcome, NotRecorded) else self._accepted(outcome))
+        self.back(v2_refusal(outcome) if isinstance(outcome, NotRecorded) else self._accepted(outcome))
 
     def _accepted(self, outcome: Outcome) -> Answer:
         status: Literal["accepted", "duplicate"] = "duplicate" if outcome.duplicate else "accepted"

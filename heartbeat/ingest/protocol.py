@@ -10,6 +10,7 @@ pipelined request, `Expect`, an unusual header) takes uvicorn's way through the 
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -119,7 +120,7 @@ class RobotsProtocol(JoinedWrites):
             return False
         marks = marks_of(headers, self.client)
         self._answering = True
-        respond = _Response(self, marks).respond
+        respond = partial(self.answer, marks)
         if is_v2:
             self._calls.heartbeat(headers, data[end + 4 :], marks, respond)
             return True
@@ -128,7 +129,7 @@ class RobotsProtocol(JoinedWrites):
         self._answering = False
         return False
 
-    def answer(self, answer: Answer, marks: Marks) -> None:
+    def answer(self, marks: Marks, answer: Answer) -> None:
         """Send the answer; then go on with what came meanwhile, or wait for the next call."""
         self._answering = False
         if self._plain.is_closing():
@@ -177,23 +178,10 @@ class RobotsProtocol(JoinedWrites):
             super().shutdown()
 
 
-class _Response:
-    """The way back of one heartbeat."""
-
-    __slots__ = ("_marks", "_protocol")
-
-    def __init__(self, protocol: RobotsProtocol, marks: Marks) -> None:
-        self._protocol = protocol
-        self._marks = marks
-
-    def respond(self, answer: Answer) -> None:
-        self._protocol.answer(answer, self._marks)
-
-
 def _plain_name(spelt: bytes) -> bytes:
     """A header's name in lower case, empty when it is unusual. Few names are heard again and again."""
     name = spelt.lower()
-    if not _PLAIN_NAME.issuperset(name):
+    if name in _UNUSUAL or not _PLAIN_NAME.issuperset(name):
         return b""
     if len(_names) < MOST_NAMES:
         _names[spelt] = name
@@ -203,13 +191,14 @@ def _plain_name(spelt: bytes) -> bytes:
 def _plain_headers(head: bytes) -> Headers | None:
     """The headers, names in lower case; None when anything about them is unusual."""
     headers: dict[bytes, bytes] = {}
-    for line in head.split(b"\r\n"):
+    lines = head.split(b"\r\n")
+    for line in lines:
         spelt, colon, value = line.partition(b":")
         name = _names.get(spelt) or _plain_name(spelt)
-        if not colon or not name or name in headers:
+        if not colon or not name:
             return None
         headers[name] = value.strip(b" \t")
-    if b"content-length" not in headers or not _UNUSUAL.isdisjoint(headers):
+    if len(headers) < len(lines) or b"content-length" not in headers:
         return None
     if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None

@@ -99,23 +99,21 @@ async def _refuse(scope: Scope, send: Send, refusal: Refusal) -> None:
 class _Frame(Arrival):
     """A message: a heartbeat most of the time."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ()
 
-    def __init__(self, connection: "_Connection", text: bytes, admitted: Admitted, marks: Marks) -> None:
-        super().__init__(text, admitted, marks)
-        self._connection = connection
+    back: "_Connection"
 
     def read(self) -> schema.Heard | None:
-        said = self._connection.heartbeat_in(self.text)
+        said = self.back.heartbeat_in(self.text)
         if said is None:
-            self._connection.ends()
+            self.back.ends()
         elif said.boot_id is None or said.sequence is None:
             raise schema.Invalid("sequence", "a socket needs boot_id and sequence, so that it can be acknowledged")
         return said
 
     def refuse_invalid(self, error: schema.Invalid) -> None:
-        self._connection.ends()
-        self._connection.refuse_invalid(self.text, error)
+        self.back.ends()
+        self.back.refuse_invalid(self.text, error)
 
     def refuse_as_others(self) -> None:
         self._refuse(self.beat.sequence, 403, "robot_id", OTHERS_TOKEN.detail.removeprefix("robot_id: "))
@@ -124,15 +122,15 @@ class _Frame(Arrival):
         self._refuse(sequence_in(self.text), 500, "", "the heartbeat was not stored")
 
     def _refuse(self, sequence: int | None, status: int, field: str, reason: str) -> None:
-        self._connection.ends()
-        self._connection.refuse(sequence, status, field, reason)
+        self.back.ends()
+        self.back.refuse(sequence, status, field, reason)
 
     def ask_to_wait(self, seconds: float) -> None:
         self._retry(max(1, math.ceil(seconds)))
 
     def _retry(self, seconds: int) -> None:
-        self._connection.ends()
-        self._connection.tell({"type": "retry", "sequences": [self.beat.sequence], "retry_after_s": seconds})
+        self.back.ends()
+        self.back.tell({"type": "retry", "sequences": [self.beat.sequence], "retry_after_s": seconds})
 
     def done(self, outcomes: Sequence[Outcome | NotRecorded] | Unavailable) -> None:
         outcome = outcomes if isinstance(outcomes, Unavailable) else outcomes[0]
@@ -142,8 +140,8 @@ class _Frame(Arrival):
             self._refuse(self.beat.sequence, 422, "", str(outcome))
         else:
             beat = self.beat
-            self._connection.ends()
-            self._connection.acknowledge(beat.boot_name or "", beat.sequence or 0)
+            self.back.ends()
+            self.back.acknowledge(beat.boot_name or "", beat.sequence or 0)
 
 
 class _Connection:
@@ -196,7 +194,7 @@ class _Connection:
         if self._waiting >= MOST_WAITING and self._reads:
             self._reads = False
             self._socket.transport.pause_reading()
-        self._calls.turn.add(_Frame(self, frame, self._admitted, self._marks))
+        self._calls.turn.add(_Frame(frame, self._admitted, self._marks, self))
 
     def heartbeat_in(self, frame: bytes) -> schema.Heard | None:
         """The heartbeat; None for another kind of frame, which was taken. Raises Invalid."""

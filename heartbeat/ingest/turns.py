@@ -7,6 +7,7 @@ one before.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -28,19 +29,20 @@ LONGEST_SECONDS = 0.01
 
 
 class Arrival:
-    """A v2 heartbeat that came as `text` from whom `admitted` names, and the way back to its robot.
+    """A v2 heartbeat that came as `text` from whom `admitted` names; `back` is the way back to its robot.
 
     Once it is read there is a `beat`, and no text any more.
     """
 
-    __slots__ = ("admitted", "beat", "marks", "text")
+    __slots__ = ("admitted", "back", "beat", "marks", "text")
 
     beat: V2Beat
 
-    def __init__(self, text: bytes, admitted: Admitted, marks: Marks) -> None:
+    def __init__(self, text: bytes, admitted: Admitted, marks: Marks, back: Any) -> None:
         self.text = text
         self.admitted = admitted
         self.marks = marks
+        self.back = back
 
     def read(self) -> schema.Heard | None:
         """What it says; None when it is none, and was taken otherwise. Raises Invalid."""

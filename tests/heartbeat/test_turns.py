@@ -26,7 +26,7 @@ class Told(Arrival):
     def __init__(self, robot: str, token_of: str = "", breaks: bool = False, **fields: object) -> None:
         text = msgspec.json.encode({"robot_id": robot, "boot_id": "b", "sequence": 1, **fields})
         owner = token_of or robot
-        super().__init__(b"broken" if breaks else text, Admitted(key_of(owner), owner, 1), marks_of({}))
+        super().__init__(b"broken" if breaks else text, Admitted(key_of(owner), owner, 1), marks_of({}), None)
         self.answer = ""
         self.was_read = False
         self.answered = asyncio.Event()
