@@ -126,8 +126,8 @@ def make_ahead(connection: psycopg.Connection, today: date) -> list[date]:
 def let_be_vacuumed(connection: psycopg.Connection, today: date) -> list[date]:
     """Give the days that are over to autovacuum, which leaves them alone while they are written; returns them.
 
-    Vacuuming a table as it grows writes each of its pages once more, and takes a fifth of a core from whoever writes
-    (`benchmarks.ingest`). A day that is over is vacuumed and frozen once, and never touched again.
+    Vacuuming a table as it grows writes each of its pages once more, beside whoever writes (`benchmarks.vacuuming`).
+    A day that is over is vacuumed and frozen once, and never touched again.
     """
     held_back = connection.execute(
         "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
