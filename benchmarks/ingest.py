@@ -17,7 +17,7 @@ import psycopg
 
 from benchmarks import reporting
 from benchmarks.bodies import boot_id
-from benchmarks.ingest_world import ROBOTS, Setup, running
+from benchmarks.ingest_world import ROBOTS, WAL_SETTINGS, Setup, running
 from benchmarks.load import Result
 
 #: single heartbeats a second while backlogs come
@@ -67,12 +67,14 @@ def main() -> int:
     parser = reporting.arguments("How fast heartbeats are taken, durable.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=6.0, help="of one round")
+    parser.add_argument("--max-wal-size", help="PostgreSQL's; a small one brings checkpoints while it is measured")
     parser.add_argument("--only", default=",".join(KINDS), help="kinds of load, separated by commas")
     options = parser.parse_args()
     if importlib.util.find_spec("gunicorn") is None:
         parser.error("the DRF view is served by gunicorn, which `bin/test --help` installs with what tests need")
     kinds = options.only.split(",")
-    with tempfile.TemporaryDirectory() as directory, running(Path(directory)) as setup:
+    wal = {"max_wal_size": options.max_wal_size} if options.max_wal_size else WAL_SETTINGS
+    with tempfile.TemporaryDirectory() as directory, running(Path(directory), wal) as setup:
         setup.round("v2", options.seconds)  # every robot is met, and WAL segments exist to be used again
         size = bytes_per_heartbeat(setup.postgres.url)
         rounds: dict[str, list[tuple[Result, float]]] = {kind: [] for kind in kinds}

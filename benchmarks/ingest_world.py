@@ -3,6 +3,9 @@
 The server that is asked (no-op, ingest or DRF, one process each) has a core to itself; PostgreSQL and the load share
 the others, so that no server waits for a core that the load has. PostgreSQL gives way to the load, as robots elsewhere
 would not wait for it. Envoy runs anywhere.
+
+PostgreSQL has written WAL before, as one that has run for a while: a segment that has to be made costs whoever commits
+tens of milliseconds (INGEST.md, "Traps").
 """
 
 import contextlib
@@ -12,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,6 +38,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ROBOTS = 10_000
 #: how nice PostgreSQL is to the load
 GIVES_WAY = 5
+#: checkpoints come by time, not by WAL, and what is written at first is used again
+WAL_SETTINGS = {"max_wal_size": "6GB", "min_wal_size": "3GB"}
+WAL_MEGABYTES = 3_072
 UVICORN = ["-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", "75"]
 FAST = ["--http", "heartbeat.ingest.protocol:RobotsProtocol", "--no-proxy-headers"]
 FAST += ["--ws", "heartbeat.direct_socket:DirectSocket", "--ws-per-message-deflate", "false"]
@@ -121,15 +127,16 @@ def _seconds(process: psutil.Process) -> float:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Setup]:
+def running(directory: Path, wal_settings: Mapping[str, str] = WAL_SETTINGS) -> Iterator[Setup]:
     """Everything, on free ports."""
     state = directory / "pg"
     state.mkdir()
-    postgres = Postgres(state / "data", runtime_directory(state))
+    postgres = Postgres(state / "data", runtime_directory(state), settings=wal_settings)
     with contextlib.ExitStack() as stack:
         postgres.start()
         stack.callback(postgres.remove)
         stack.callback(postgres.stop)
+        _write_wal(postgres.url)
         environment = {
             **os.environ,
             **{"DATABASE_URL": postgres.url, "SECRET_KEY": "benchmark", "DJANGO_SETTINGS_MODULE": "config.settings"},
@@ -159,6 +166,14 @@ def running(directory: Path) -> Iterator[Setup]:
         ports |= dict.fromkeys(("legacy", "batch", "websocket"), ports["v2"])
         ports["envoy"] = _door(stack, directory / "envoy", ports["v2"])
         yield Setup(postgres, tokens, directory / "acknowledged", ports, servers)
+
+
+def _write_wal(database_url: str) -> None:
+    """Write WAL that means nothing; the checkpoint keeps its segments to be used again, as many as the settings say."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        message = "pg_logical_emit_message(false, 'benchmark', repeat(md5(n::text), 32768))"
+        connection.execute(f"SELECT count({message}) FROM generate_series(1, {WAL_MEGABYTES}) AS n")
+        connection.execute("CHECKPOINT")
 
 
 def _issue_tokens(database_url: str, path: Path) -> Path:
