@@ -20,7 +20,7 @@ from heartbeat.rules.reporting import CHANNELS
 
 _OF_NUMBERS = b"0123456789.+-"
 _BESIDE_NUMBERS = bytes(set(range(256)) - set(_OF_NUMBERS + b",:"))
-#: between two members, once all beside numbers is taken away; before the first one there is a colon alone
+#: before each member, once all beside numbers is taken away; the first one has no comma of its own
 _NEXT = b",:"
 _WORDS = re.compile(rb'"[^"]*"')
 _EXPONENT = re.compile(rb"[0-9][eE]")
@@ -82,16 +82,16 @@ def layout_of(text: bytes, told: Sequence[tuple[int, int]]) -> Layout | None:
         or any(_what_is_left(key) for key in keys)
         or any(b"," in word or b":" in word for word in (*keys, *names, *others))
         or any(isinstance(value, list | dict) for _, value in said)
-        or len(members) != max(1, len(said))
+        or len(members) != 1 + len(said)
         # Words of the same letters could take each other's place.
         or len({(_letters(name), _what_is_left(name)) for name in odd}) < len(odd)
         or not set(map(_letters, odd)).isdisjoint(map(_letters, others))
     ):
         return None
-    numbered = {member: number for number, (member, _) in enumerate(said)}
+    numbered = {member: number for number, (member, _) in enumerate(said, 1)}
     kept = [numbered[place, CHANNELS[channel]] for place, channel in told]
     status = [number for number, (_, channel) in zip(kept, told, strict=True) if CHANNELS[channel] == "status"]
-    fixed = [number for number, ((_, name), _) in enumerate(said) if name in ("id", "name")]
+    fixed = [number for number, ((_, name), _) in enumerate(said, 1) if name in ("id", "name")]
     return Layout(
         skeleton=_letters(text),
         members=len(members),
@@ -104,10 +104,8 @@ def layout_of(text: bytes, told: Sequence[tuple[int, int]]) -> Layout | None:
 
 
 def _members(text: bytes) -> list[bytes]:
-    """What numbers are made of, by member."""
-    members = _what_is_left(text).split(_NEXT)
-    members[0] = members[0][1:]
-    return members
+    """What numbers are made of, by member; before them a place in which there is nothing."""
+    return (b"," + _what_is_left(text)).split(_NEXT)
 
 
 def _words(said: Sequence[tuple[tuple[int, str], Any]], of: str = "") -> list[bytes]:

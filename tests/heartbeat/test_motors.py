@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
@@ -72,6 +72,7 @@ def test_what_a_layout_was_learnt_from_is_read_as_a_parser_reads_it(motors: list
     assert floats_in(found) == read(text)[2]
 
 
+@settings(max_examples=1_000)
 @given(st.data(), st.lists(motor, min_size=1, max_size=3))
 def test_whatever_else_is_read_by_a_layout_is_what_a_parser_reads(
     data: st.DataObject, motors: list[dict[str, Any]]
@@ -110,6 +111,7 @@ def test_whatever_else_is_read_by_a_layout_is_what_a_parser_reads(
         (b":12.5", b":1e5"),
         (b":12.5", b":" + b"9" * 31),
         (b":12.5", b':12.5,"voltage_volts":12.1'),
+        (b'"status"', b'"status2"'),
         (b'"status":8', b'"status":256'),
         (b'"status":8', b'"status":-1'),
         (b'"status":8', b'"status":8.5'),
@@ -132,6 +134,7 @@ def test_another_layout_is_left_to_the_parser(of: bytes, by: bytes) -> None:
         [{"id": 1, "velocity": 1.0, "limits": [1, 2]}],
         [{"id": 1, "name": "a,b", "velocity": 1.0}],
         [{"id": 1, "pos1": 5, "velocity": 1.0}],
+        [{"a1": 5, "id": 1, "velocity": 1.0}],
         [{"id": 1, "a:b": 5, "velocity": 1.0}],
         [{"id": 1, "name": "a1b"}, {"id": 2, "name": "ab1"}],
         [{"id": 1, "name": "a1", "note": "a"}],
@@ -139,6 +142,15 @@ def test_another_layout_is_left_to_the_parser(of: bytes, by: bytes) -> None:
 )
 def test_what_could_be_taken_for_something_else_has_no_layout(motors: list[dict[str, Any]]) -> None:
     assert layout_in(written(motors)) is None
+
+
+def test_the_first_member_is_no_exception() -> None:
+    known = written([{"velocity": 1.5, "id": 1}])
+    layout = layout_in(known)
+    assert layout is not None
+    assert layout.numbers_in(known) == "1.5"
+
+    assert layout.numbers_in(known.replace(b'"velocity"', b'"velocity2"')) is None
 
 
 def test_names_with_digits_are_the_same_or_it_is_another_layout() -> None:
