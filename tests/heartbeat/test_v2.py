@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -146,6 +147,19 @@ async def test_only_post_is_allowed(new: httpx.AsyncClient) -> None:
     answer = await new.get("/api/v2/heartbeat")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_what_was_true_a_while_ago_is_stored_with_its_own_time(new: httpx.AsyncClient, dsn: str) -> None:
+    now = datetime.now(UTC)
+    for sequence, sent_at in enumerate((now, now - timedelta(seconds=50)), 1):
+        body = v2(boot_id=f"boot-{sequence}", sequence=sequence, sent_at=sent_at.isoformat())
+        assert (await new.post("/api/v2/heartbeat", json=body)).status_code == 200
+
+    connection = await asyncpg.connect(dsn)
+    on_time, late = await connection.fetch("SELECT received_at, at FROM heartbeat_heartbeat ORDER BY sequence")
+    await connection.close()
+    assert on_time["at"] is None
+    assert late["received_at"] - late["at"] == pytest.approx(timedelta(seconds=50), abs=timedelta(seconds=2))
 
 
 async def test_a_robot_whose_layout_is_known_is_read_as_the_first_time(new: httpx.AsyncClient, dsn: str) -> None:
