@@ -1,7 +1,7 @@
 """The numbers of a robot's motors, read from their text without an object for each.
 
 Nine to seventeen motors are most of a heartbeat, and to make objects of them, read those and write their numbers again
-was a fifth of its work. How a robot writes its motors changes with its software only: once the objects were made, a
+was an eighth of its work. How a robot writes its motors changes with its software only: once the objects were made, a
 `Layout` knows where in the text each number stands, and recognises the text by all in it that is no number.
 
 Why that is exact: two texts that are valid JSON and differ in what numbers are made of only have the same members. In
@@ -64,14 +64,16 @@ class Layout(msgspec.Struct, frozen=True, gc=False):
         return b",".join(numbers).decode()
 
 
-def layout_of(text: bytes, told: Sequence[tuple[int, int]]) -> Layout | None:
+def layout_of(text: bytes, told: Sequence[tuple[int, Sequence[int] | None]]) -> Layout | None:
     """How the motors in `text` are written; None when it takes a parser to read them.
 
-    `told` names each number that is kept, in order: the place of its motor, and of its channel in `CHANNELS`.
+    `told` names the numbers that are kept, as `rules.reporting.motor_numbers` does.
     """
-    said = [
-        ((place, name), value) for place, motor in enumerate(msgspec.json.decode(text)) for name, value in motor.items()
-    ]
+    try:
+        motors = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # it is in a member that nobody knows, or `text` would have been refused
+    said = [((place, name), value) for place, motor in enumerate(motors) for name, value in motor.items()]
     members = _members(text)
     keys = [name.encode() for (_, name), _ in said]
     names, others = _words(said, "name"), _words(said)
@@ -89,8 +91,12 @@ def layout_of(text: bytes, told: Sequence[tuple[int, int]]) -> Layout | None:
     ):
         return None
     numbered = {member: number for number, (member, _) in enumerate(said, 1)}
-    kept = [numbered[place, CHANNELS[channel]] for place, channel in told]
-    status = [number for number, (_, channel) in zip(kept, told, strict=True) if CHANNELS[channel] == "status"]
+    kept = [
+        (CHANNELS[channel], numbered[place, CHANNELS[channel]])
+        for channel, places in told
+        for place in (range(len(motors)) if places is None else places)
+    ]
+    status = [number for channel, number in kept if channel == "status"]
     fixed = [number for number, ((_, name), _) in enumerate(said, 1) if name in ("id", "name")]
     return Layout(
         skeleton=_letters(text),
@@ -98,7 +104,7 @@ def layout_of(text: bytes, told: Sequence[tuple[int, int]]) -> Layout | None:
         pick_fixed=_picking(fixed),
         fixed=tuple(members[number] for number in fixed),
         names=tuple(b'"%s"' % name for name in odd),
-        pick=_picking(kept),
+        pick=_picking([number for _, number in kept]),
         pick_status=_picking(status) if status else None,
     )
 

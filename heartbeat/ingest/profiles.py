@@ -113,8 +113,5 @@ def _new_shape(said: Heard, text: bytes, motors: list[Motor]) -> tuple[Shape, st
     profile = _profiles.setdefault(document, Profile(document))
     kind, site, firmware, *versions = rare
     words = (health, letters, kind_from_word(kind) if kind else "", site or "", firmware or "", *versions)
-    kept = [
-        (place, channel) for channel, places in told for place in (range(len(motors)) if places is None else places)
-    ]
-    shape = Shape(profile, rare, cameras, said.services, words, layout_of(text, kept), len(numbers))
+    shape = Shape(profile, rare, cameras, said.services, words, layout_of(text, told), len(numbers))
     return shape, number_items(numbers)

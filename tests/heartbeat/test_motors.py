@@ -46,9 +46,8 @@ def read(text: bytes) -> tuple[list[tuple[int, str | None]], Told, list[float]]:
 
 
 def layout_in(text: bytes) -> Layout | None:
-    motors, told, _ = read(text)
-    kept = [(place, channel) for channel, some in told for place in (range(len(motors)) if some is None else some)]
-    return layout_of(text, kept)
+    _, told, _ = read(text)
+    return layout_of(text, told)
 
 
 def written(motors: Sequence[dict[str, Any]], *, spaced: bool = False) -> bytes:

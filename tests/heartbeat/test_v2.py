@@ -189,3 +189,13 @@ async def test_a_robot_whose_layout_is_known_is_read_as_the_first_time(new: http
     told = [[f"position_degrees {position}"] for position in positions]
     told[4].append("velocity 2.5")
     assert [row["told"] for row in rows] == told
+
+
+@pytest.mark.parametrize("member", [b'"torque":1e400', b'"note":"\xff"', b'"count":' + b"9" * 5_000])
+async def test_a_member_that_nobody_knows_is_ignored_though_it_cannot_be_read(
+    new: httpx.AsyncClient, member: bytes
+) -> None:
+    body = b'{"robot_id":"XLE_0000002A","motors":[{"id":1,"velocity":1.5,' + member + b"}]}"
+
+    for _ in range(2):
+        assert (await new.post("/api/v2/heartbeat", content=body)).status_code == 200
