@@ -75,7 +75,7 @@ def main() -> int:
     kinds = options.only.split(",")
     wal = {"max_wal_size": options.max_wal_size} if options.max_wal_size else WAL_SETTINGS
     with tempfile.TemporaryDirectory() as directory, running(Path(directory), wal) as setup:
-        setup.round("v2", options.seconds)  # every robot is met, and WAL segments exist to be used again
+        setup.round("v2", options.seconds)  # every robot is met
         size = bytes_per_heartbeat(setup.postgres.url)
         rounds: dict[str, list[tuple[Result, float]]] = {kind: [] for kind in kinds}
         for _ in range(options.rounds):

@@ -113,7 +113,10 @@ class Robots:
     def _send(self, made: _Connection) -> None:
         request, made.robot, made.sequence, made.count = next(made.requests)
         made.sent_at = _clock()
-        sent = made.send(request)
+        try:
+            sent = made.send(request)
+        except ConnectionError:  # reading tells of it
+            return
         if sent < len(request):
             made.left = request[sent:]
             self._poll.modify(made.socket.fileno(), _WRITE)

@@ -19,8 +19,8 @@ log = structlog.get_logger(__name__)
 
 LOG, DEFAULT, MINUTES = "heartbeat_heartbeat", "heartbeat_heartbeat_default", "heartbeat_minute"
 DAYS_AHEAD = 7
-#: set to -1 for a new day (migration 0009_days_being_written)
-INSERTS_VACUUMED: LiteralString = "autovacuum_vacuum_insert_threshold"
+#: of a day that is being written (migration 0009_days_being_written): inserts do not call autovacuum
+HELD_BACK = "autovacuum_vacuum_insert_threshold=-1"
 #: what an insert waits for us at most; the door gives ingest a second
 LOCK_TIMEOUT_MILLISECONDS = 50
 PATIENCE_SECONDS = 20.0
@@ -129,17 +129,16 @@ def let_be_vacuumed(connection: psycopg.Connection, today: date) -> list[date]:
     Vacuuming a table as it grows writes each of its pages once more, beside whoever writes (`benchmarks.vacuuming`).
     A day that is over is vacuumed and frozen once, and never touched again.
     """
+    days = [name for name in attached(connection, LOG) if _DAY.fullmatch(name) and name < day_name(today)]
     held_back = connection.execute(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-        " WHERE i.inhparent = %s::regclass AND c.relname < %s AND EXISTS"
-        " (SELECT FROM unnest(c.reloptions) AS option WHERE starts_with(option, %s)) ORDER BY c.relname",
-        (LOG, day_name(today), f"{INSERTS_VACUUMED}="),
+        "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND reloptions @> ARRAY[%s] ORDER BY relname",
+        (days, HELD_BACK),
     )
-    over = [match[1] for (name,) in held_back if (match := _DAY.fullmatch(name))]
-    for digits in over:
-        statement = f"ALTER TABLE {{day}} RESET ({INSERTS_VACUUMED})"
-        briefly(connection, lambda day=f"{LOG}_{digits}", do=statement: run(connection, do, day=day))
-    return list(map(_date, over))
+    over = [name for (name,) in held_back]
+    reset: LiteralString = "ALTER TABLE {day} RESET (autovacuum_vacuum_insert_threshold)"
+    for name in over:
+        briefly(connection, lambda name=name: run(connection, reset, day=name))
+    return [_date(name.removeprefix(f"{LOG}_")) for name in over]
 
 
 def make_months(connection: psycopg.Connection, wanted: Iterable[date]) -> None:

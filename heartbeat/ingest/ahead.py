@@ -25,13 +25,15 @@ def is_soon_after_midnight(moment: datetime) -> bool:
 class Layers:
     """Runs as they will be once the commits before are through: the latest layer that knows a robot counts."""
 
-    def __init__(self, latest: Mapping[bytes, Run], before: Mapping[bytes, Run], *earlier: Mapping[bytes, Run]) -> None:
-        self._latest = latest
-        self._before = Layers(before, *earlier) if earlier else before
+    def __init__(self, *layers: Mapping[bytes, Run]) -> None:
+        self._layers = layers
 
     def get(self, robot_key: bytes, default: Run) -> Run:
         """The run of a robot."""
-        return self._latest.get(robot_key) or self._before.get(robot_key, default)
+        for layer in self._layers:
+            if (run := layer.get(robot_key)) is not None:
+                return run
+        return default
 
 
 class Ahead:

@@ -11,10 +11,9 @@ import pytest
 from heartbeat.errors import HistoryBusy
 from heartbeat.history import default_partition, partitions, retention
 from heartbeat.history.keeping import keep, keep_up
-from heartbeat.history.partitions import DEFAULT, LOG, attached, day_name
+from heartbeat.history.partitions import DEFAULT, HELD_BACK, LOG, attached, day_name
 from tests.heartbeat.history.conftest import NOW, TODAY, heard, number, partition, rows
 
-HELD_BACK = "autovacuum_vacuum_insert_threshold=-1"
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
