@@ -4,14 +4,15 @@ Naming, placing and encoding a batch after the commit before it let PostgreSQL w
 nothing of the database (robots that were met, a higher number of a known run) is made ready as it arrives.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 
 from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
-from heartbeat.ingest.parameters import LegacyColumns, V2Columns
+from heartbeat.ingest.parameters import Columns, LegacyColumns, V2Columns
 from heartbeat.ingest.registers import Registers
 from heartbeat.ingest.runs import Run, place_newer
+from heartbeat.ingest.statement import LEGACY, V2, Statements
 
 #: copies and retries of one request arrive within seconds: how far they are looked for across midnight
 ACROSS_MIDNIGHT = timedelta(minutes=10)
@@ -36,21 +37,30 @@ class Layers:
         return default
 
 
-class Ahead:
-    """A batch that grows. `met`: spellings that the database has; `runs`: of the commits before, the latest first."""
+#: what stores them, beats of one kind, and these as its parameters
+Part = tuple[Statements, Sequence[Beat], Columns]
 
-    def __init__(self, registers: Registers, met: Collection[bytes], *runs: Mapping[bytes, Run]) -> None:
+
+class Ahead:
+    """A batch that grows, on top of what `registers` know and of batches under way, the latest of them first."""
+
+    def __init__(self, registers: Registers, *under_way: Mapping[bytes, Run]) -> None:
         self._registers = registers
-        self._met = met
         self._ready = True
         self._beats: list[Beat] = []
-        self.legacy: list[LegacyBeat] = []
-        self.v2: list[V2Beat] = []
-        self.legacy_columns = LegacyColumns()
-        self.v2_columns = V2Columns()
+        self._legacy: list[LegacyBeat] = []
+        self._v2: list[V2Beat] = []
+        self._legacy_columns = LegacyColumns()
+        self._v2_columns = V2Columns()
         #: what to remember once it is committed
         self.runs: dict[bytes, Run] = {}
-        self._known = Layers(self.runs, *runs)
+        self._known = Layers(self.runs, *under_way, registers.runs)
+
+    @property
+    def parts(self) -> list[Part]:
+        """What is to be sent."""
+        v2, legacy = (V2, self._v2, self._v2_columns), (LEGACY, self._legacy, self._legacy_columns)
+        return [part for part in (v2, legacy) if part[1]]
 
     def add(self, beats: Sequence[Beat]) -> None:
         """Make ready what comes next in the batch. One that needs the database takes the usual way with all of them."""
@@ -67,7 +77,7 @@ class Ahead:
         return self._ready
 
     def _make_ready(self, beats: Sequence[Beat]) -> bool:
-        if any(beat.row_key not in self._met for beat in beats):
+        if any(beat.row_key not in self._registers.met for beat in beats):
             return False
         first = beats[0].received_at
         if first is None or is_soon_after_midnight(first):
@@ -78,11 +88,11 @@ class Ahead:
             if after is None:
                 return False
             self.runs.update(after)
-            self.v2 += v2
-            self.v2_columns.add(v2)
+            self._v2 += v2
+            self._v2_columns.add(v2)
         if len(v2) < len(beats):
             legacy = [beat for beat in beats if isinstance(beat, LegacyBeat)]
-            self.legacy += legacy
-            self.legacy_columns.add(legacy)
+            self._legacy += legacy
+            self._legacy_columns.add(legacy)
         self._beats += beats
         return True

@@ -1,4 +1,4 @@
-"""Group commit: one task writes whatever queued while the previous commit ran.
+"""Group commit: one task writes whatever queued while the commits before ran.
 
 Nothing is acknowledged before its commit. A database that is gone, hangs or is too slow is answered with
 `Unavailable` at once, so that the robots' door can ask the other system within its own second.
@@ -10,19 +10,17 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 
 import asyncpg
 import structlog
 
 from heartbeat.errors import NotRecorded
 from heartbeat.ingest.beat import Beat
-from heartbeat.ingest.committing import Result, commit
-from heartbeat.ingest.connecting import connect
+from heartbeat.ingest.commits import Commits
+from heartbeat.ingest.connecting import Session, connect
 from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse, resolving
 from heartbeat.ingest.writer import Writer
 from heartbeat.rules.stamping import TICK, stamp_after
-from heartbeat.watching.hearing import say_hearing
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +53,7 @@ class Recorder:
         self._application_name = application_name
         self._pulse_seconds = pulse_seconds
         self._queue = Queue()
-        self._writer: Writer | None = None
+        self._commits: Commits | None = None
         self._wake = asyncio.Event()
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()
@@ -64,10 +62,6 @@ class Recorder:
         self._drained.set()
         self._task: asyncio.Task[None] | None = None
         self._stamped_at = datetime.min.replace(tzinfo=UTC)
-        #: tells what became of the latest commit
-        self._answers: Callable[[], None] = _nobody
-        #: whether a commit is under way
-        self.is_writing = False
         #: takes what was gathered meanwhile: when a commit is under way and its answers are told, or when none is
         self.take_gathered: Callable[[], None] = _nobody
 
@@ -75,6 +69,11 @@ class Recorder:
     def available(self) -> bool:
         """Whether the recorder holds a connection that served its last commit."""
         return self._ready.is_set()
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a commit is under way."""
+        return self._commits is not None and self._commits.are_under_way
 
     def start(self) -> None:
         """Begin to connect and write; returns at once, also when there is no database yet."""
@@ -143,10 +142,12 @@ class Recorder:
                 self._queue.enter(Waiting((beat,), beat.size, done, until))
             self._make_ready()
 
+    def _gather(self) -> None:
+        self.take_gathered()
+
     def _make_ready(self) -> None:
-        """Give the writer what is sure to be in the next commit: the one before it is under way meanwhile."""
-        while self._writer is not None and (beats := self._queue.form()):
-            self._writer.foresee(beats)
+        if self._commits is not None:
+            self._commits.make_ready()
 
     def _may_enter(self, beats: Sequence[Beat], done: Done) -> bool:
         if why := self._why_not():
@@ -179,8 +180,9 @@ class Recorder:
         backoff_seconds = SHORTEST_BACKOFF_SECONDS
         while True:
             try:
-                connection, writer = await connect(self._dsn, self._application_name, self._commit_timeout_seconds)
-                connection.add_termination_listener(lambda _: self._wake.set())
+                session = await connect(
+                    self._dsn, self._application_name, self._commit_timeout_seconds, lost=self._wake.set
+                )
             except _LOST as error:
                 self._tried.set()
                 self._say_once("recorder.cannot_connect", error)
@@ -188,9 +190,9 @@ class Recorder:
                 backoff_seconds = min(backoff_seconds * 2, LONGEST_BACKOFF_SECONDS)
                 continue
             backoff_seconds = SHORTEST_BACKOFF_SECONDS
-            self._writer = writer
+            self._commits = commits = Commits(session.writer, self._queue, self._commit_timeout_seconds, self._gather)
             try:
-                await self._write(connection, writer)
+                await self._write(session, commits)
             except _LOST as error:
                 self._say_once("recorder.connection_lost", error)
             except Exception:  # a fault of ours must not end the only writer: a new connection forgets all
@@ -198,47 +200,36 @@ class Recorder:
                 await asyncio.sleep(SHORTEST_BACKOFF_SECONDS)
             finally:
                 self._ready.clear()
-                self._writer = None
-                self.is_writing = False
-                connection.terminate()
-                self._answer()  # what is committed is, whatever happened since
+                self._commits = None
+                session.terminate()
+                commits.give_up()
                 self._queue.refuse_all("the database cannot be reached")
 
-    async def _write(self, connection: asyncpg.Connection, writer: Writer) -> None:
-        """Write batches through `connection` until it is lost."""
+    async def _write(self, session: Session, commits: Commits) -> None:
+        """Write batches through `session` until it is lost."""
         self._ready.set()
         self._tried.set()
         self._said = ("", "")
         log.info("recorder.ready")
         pulsed = float("-inf")
-        while not connection.is_closed():
+        while not session.is_closed:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pulse_seconds):
                     await self._wake.wait()
             self._wake.clear()
-            while batch := self._next():
-                self._answers = await self._commit_or_lose(writer, batch)
-                pulsed = await self._say_hearing(connection, pulsed)
-            self._answer()
+            while await commits.end_next():
+                pulsed = await self._say_hearing(session.writer, commits, pulsed)
             self._drained.set()
-            pulsed = await self._say_hearing(connection, pulsed)
+            pulsed = await self._say_hearing(session.writer, commits, pulsed)
         raise ConnectionResetError("the database closed the connection")
 
-    def _next(self) -> list[Waiting]:
-        batch = self._queue.take()
-        if not batch:
-            self.take_gathered()
-            batch = self._queue.take()
-        self.is_writing = bool(batch)
-        return batch
-
-    async def _say_hearing(self, connection: asyncpg.Connection, pulsed: float) -> float:
+    async def _say_hearing(self, writer: Writer, commits: Commits, pulsed: float) -> float:
         """Say until when everything is stored, when it is time to; returns when it was said last."""
         now = time.monotonic()
         if self._pulse_seconds is None or now - pulsed < self._pulse_seconds:
             return pulsed
         async with asyncio.timeout(self._commit_timeout_seconds):
-            await say_hearing(connection, self._queue.oldest or datetime.now(UTC))
+            await writer.say_hearing(commits.oldest or datetime.now(UTC))
         return now
 
     def _say_once(self, event: str, error: BaseException) -> None:
@@ -248,46 +239,6 @@ class Recorder:
             self._said = (event, reason)
             log.warning(event, reason=reason)
 
-    def _answer(self) -> None:
-        """Tell what became of the latest commit, and forget it: nobody holds its calls when the next one ends."""
-        answers, self._answers = self._answers, _nobody
-        answers()
-
-    async def _commit_or_lose(self, writer: Writer, batch: list[Waiting]) -> Callable[[], None]:
-        """Commit `batch`, and return what tells its outcomes.
-
-        Those of the commit before are told once this one is on its way: the database works meanwhile.
-        """
-        beats = [beat for waiting in batch for beat in waiting.beats]
-        writing = asyncio.ensure_future(commit(writer, beats, self._commit_timeout_seconds))
-        try:
-            try:
-                await asyncio.sleep(0)
-            finally:
-                self._answer()
-                self.take_gathered()
-                self._make_ready()
-            result = await writing
-        except BaseException as error:
-            writing.cancel()
-            for waiting in batch:
-                waiting.refuse("the database did not answer")
-            if isinstance(error, asyncpg.QueryCanceledError):  # somebody's lock, not a lost connection
-                log.warning("recorder.statement_cancelled", heartbeats=len(beats))
-                return _nobody
-            raise
-        return partial(_tell, batch, result)
-
 
 def _nobody() -> None:
-    """Nobody waits for an answer."""
-
-
-def _tell(batch: list[Waiting], result: Result) -> None:
-    if not result.duplicates and not result.refused:
-        stored = (Outcome(result.deployments, duplicate=False),)
-        for waiting in batch:
-            waiting.tell(stored * len(waiting.beats))
-        return
-    for waiting in batch:
-        waiting.tell([result.of(beat) for beat in waiting.beats])
+    """Nothing was gathered."""

@@ -22,6 +22,10 @@ class Registers:
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
+        #: spellings that the database has
+        self.met: set[bytes] = set()
+        #: the newest heartbeat of each robot
+        self.runs: dict[bytes, Run] = {}
         self._boots: dict[tuple[bytes, str], tuple[int, datetime]] = {}
         #: by identity: equal profiles are the same object
         self._profiles: dict[Profile, int] = {}

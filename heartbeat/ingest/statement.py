@@ -7,9 +7,12 @@ A batch in which nobody speaks twice needs no search for each one's latest: it h
 what a large fleet uses.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.columns import LEGACY_INPUT, V2_INPUT, V2_WORDS
 
 _LOGGED = ("received_at", "request_id", "role", "side", "address", "status", "message")
@@ -53,6 +56,27 @@ class Statements:
     record_once_each: str
     record: str
     apply: str
+    #: whether each spelling has a row of state, too
+    moves_rows: bool
+
+    def for_batch(self, beats: Sequence[Beat], *, expects_copies: bool) -> str:
+        """What stores these beats, of which some may have been stored before."""
+        if len({beat.robot_key for beat in beats}) == len(beats) == len({beat.row_key for beat in beats}):
+            return self.record_once_each if expects_copies else self.record_new
+        return self.record
+
+    def moves(self, stored: Sequence[Beat]) -> int:
+        """How many rows of state beats move that were stored."""
+        robots = len({beat.robot_key for beat in stored})
+        return robots + len({beat.row_key for beat in stored}) if self.moves_rows else robots
+
+
+class Counts(NamedTuple):
+    """What the statements answer."""
+
+    stored: int
+    moved: int
+    deployments: uuid.UUID | None
 
 
 def _names(columns: Sequence[str], prefix: str = "") -> str:
@@ -239,6 +263,7 @@ def _statements(given: str, stored: str, once_each: str, latest: str, tables: Se
         record_once_each=f"WITH {given},\n{new_ones},\n{once_each}\n{counts}",
         record=f"WITH {given},\n{new_ones},\n{latest}\n{counts}",
         apply=f"WITH {given},\n{applied},\n{latest}\n{_counts(tables, 'applied')}",
+        moves_rows="rows" in tables,
     )
 
 

@@ -96,6 +96,11 @@ class Queue:
         firsts = [queue[0].beats[0].received_at for queue in queues if queue]
         return min(filter(None, firsts), default=None)
 
+    @property
+    def formed(self) -> int:
+        """How many of those that somebody waits for are made ready for the next commit."""
+        return len(self._formed)
+
     def enter(self, waiting: Waiting) -> None:
         """At the end of those that wait for an answer."""
         self._singles.append(waiting)

@@ -1,82 +1,64 @@
-"""One connection that stores batches: names what is new, finds what is stored already, commits the rest.
+"""Stores batches, the usual ones through a pipeline: the next may be sent while the one before is under way.
 
-The usual batch is one statement, which is one round trip and one commit. Everything else (a robot's first call, a
-new run, a resend, the minutes after midnight) costs a round trip more and takes the same way.
+The usual batch needs nothing of the database first, and is one transaction and one round trip. All others are written
+alone, by `CarefulWriter`.
 """
 
+import asyncio
 import contextlib
-import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from datetime import time as time_of_day
-from operator import attrgetter
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 
 import asyncpg
-import structlog
 
-from heartbeat.errors import Misplaced
-from heartbeat.ingest.ahead import ACROSS_MIDNIGHT, Ahead, Layers, is_soon_after_midnight
-from heartbeat.ingest.beat import Beat, LegacyBeat, V2Beat
-from heartbeat.ingest.marks import SHADOW
-from heartbeat.ingest.parameters import LegacyColumns, V2Columns, applied_columns
-from heartbeat.ingest.queries import FIND_REQUESTS, FIND_SEQUENCES, RAISE_ROLES
+from heartbeat.ingest.ahead import Ahead, Part
+from heartbeat.ingest.beat import Beat
+from heartbeat.ingest.careful import CarefulWriter, Written
+from heartbeat.ingest.pipeline import Pipeline, Row, StatementFailed
 from heartbeat.ingest.registers import Registers
-from heartbeat.ingest.runs import Run, Runs, place, to_look_up
-from heartbeat.ingest.statement import LEGACY, V2, Statements
+from heartbeat.ingest.runs import Run
+from heartbeat.ingest.statement import LEGACY, V2, Counts
+from heartbeat.watching.hearing import SAY_HEARING
 
-log = structlog.get_logger(__name__)
-
-#: copies and retries of one request arrive within seconds: how far they are looked for back
-RETRY_SPAN = timedelta(days=1)
-#: after a heartbeat that was stored already, so long each row is looked for before it is stored
-CAREFUL_SECONDS = 5.0
-
-_arrival = attrgetter("received_at")
-_B = TypeVar("_B", bound=Beat)
-
-
-@dataclass(slots=True)
-class Written:
-    """What became of a batch: which deployments were in force, and what had been stored before."""
-
-    deployments: uuid.UUID | None = None
-    #: of the beats that the log had before, by `id()`
-    duplicates: set[int] = field(default_factory=set)
-    #: what to remember once it is committed
-    runs: dict[bytes, Run] = field(default_factory=dict)
+_QUERY_CANCELED, _UNIQUE_VIOLATION = "57014", "23505"
 
 
 class Writer:
-    """Stores through `connection`, whose statements it prepares; not to be shared, one batch at a time."""
+    """Stores through `connection` and `pipeline`, which are of one database."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self._connection = connection
-        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement] = {}
-        self._met: set[bytes] = set()
-        self._runs: dict[bytes, Run] = {}
+    def __init__(self, connection: asyncpg.Connection, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
         self._registers = Registers(connection)
-        self._careful_until = float("-inf")
+        self._careful = CarefulWriter(connection, self._registers)
         self._ahead: Ahead | None = None
-        #: runs of the batch that is being written; None while they are not known
-        self._under_way: Mapping[bytes, Run] | None = {}
+        #: what is to be remembered of the batches under way in the pipeline, the earliest first
+        self._under_way: list[Mapping[bytes, Run]] = []
+        self._landed = asyncio.Event()
+        #: how many batches are written alone, or wait for their turn
+        self._alone = 0
+        self._one = asyncio.Lock()
 
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
-        for statements in (LEGACY, V2):
-            for sql in (statements.record_new, statements.record_once_each, statements.record):
-                self._prepared[sql] = await self._connection.prepare(sql, timeout=seconds)
-        # The driver ends preparing with a flush, not a sync: until the next statement its locks on all tables stay.
-        await self._connection.execute("SELECT", timeout=seconds)
+        await self._careful.prepare(seconds)
+        async with asyncio.timeout(seconds):
+            await self._pipeline.prepare(
+                SAY_HEARING,
+                *(sql for each in (V2, LEGACY) for sql in (each.record_new, each.record_once_each, each.record)),
+            )
+
+    @property
+    def takes_another(self) -> bool:
+        """Whether a batch may be sent beside those under way."""
+        return not self._alone
 
     def foresee(self, beats: Sequence[Beat]) -> None:
         """Make ready what begins the next batch, or goes on with it: `write` gets it with the rest."""
-        if self._under_way is None:  # what that batch will be is not known yet
+        if self._alone:  # what of that batch will be stored is not known yet
             return
         if self._ahead is None:
-            self._ahead = Ahead(self._registers, self._met, self._under_way, self._runs)
+            self._ahead = self._nothing_yet()
         self._ahead.add(beats)
 
     def forget_what_was_foreseen(self) -> None:
@@ -86,192 +68,84 @@ class Writer:
     async def write(self, beats: Sequence[Beat]) -> Written:
         """Commit `beats`, whose `received_at` is stamped. Raises what asyncpg raises; then nothing is acknowledged."""
         ready = self._ready(beats)
-        written = Written()
         try:
-            if ready is not None:
-                self._under_way = written.runs = ready.runs
-                await self._store_ready(ready, written)
-            else:
-                self._under_way = None
-                await self._write_what_is_new(beats, written)
+            written = None if ready is None else await self._send(ready)
+            if written is None:
+                async with self._written_alone():
+                    written = await self._careful.write(beats)
         except BaseException:
             self._ahead = None  # it counted on this batch
             raise
-        finally:
-            self._under_way = {}
-        self._runs.update(written.runs)
         return written
+
+    async def say_hearing(self, heard: datetime) -> None:
+        """Say that everything received until `heard` is stored, through the session that stores it."""
+        await self._pipeline.send((SAY_HEARING, [heard.isoformat().encode()]))
+
+    def _nothing_yet(self) -> Ahead:
+        return Ahead(self._registers, *reversed(self._under_way))
 
     def _ready(self, beats: Sequence[Beat]) -> Ahead | None:
         """The batch as it can be sent at once; None when the database has to be asked something first."""
         ahead, self._ahead = self._ahead, None
+        if self._alone:
+            return None
         if ahead is None or not ahead.begins(beats):
-            ahead = Ahead(self._registers, self._met, self._runs)
+            ahead = self._nothing_yet()
         return ahead if ahead.completes(beats) else None
 
-    async def _write_what_is_new(self, beats: Sequence[Beat], written: Written) -> None:
-        """The same for a batch of which the database has to be asked something first."""
-        legacy = [beat for beat in beats if isinstance(beat, LegacyBeat)]
-        v2 = [beat for beat in beats if isinstance(beat, V2Beat)]
-        if v2:
-            await self._registers.name(v2)
-        # reversed: of several calls the first one tells since when a robot is known
-        strangers = {beat.row_key: beat for beat in reversed(beats) if beat.row_key not in self._met}
-        if strangers:
-            async with self._connection.transaction():
-                met = await self._registers.meet(list(strangers.values()))
-                await self._store(legacy, v2, Layers(self._runs, met), written)
-            for robot_key, run in met.items():
-                self._runs.setdefault(robot_key, run)
-            self._met.update(strangers)
-        else:
-            await self._store(legacy, v2, self._runs, written)
-
-    async def _store_ready(self, ready: Ahead, written: Written) -> None:
-        duplicates: list[Beat] = []
-        if ready.v2:
-            written.deployments = await self._record(V2, ready.v2, ready.v2_columns.literals(), duplicates)
-        if ready.legacy:
-            written.deployments = await self._record(LEGACY, ready.legacy, ready.legacy_columns.literals(), duplicates)
-        await self._end(written, duplicates)
-
-    async def _store(self, legacy: list[LegacyBeat], v2: list[V2Beat], runs: Runs, written: Written) -> None:
-        legacy, before = await self._without_stored_yesterday(legacy)
-        duplicates: list[Beat] = [*before]
-        if v2:
-            placed = place(v2, runs, await self._stored_sequences(v2, runs))
-            duplicates += placed.duplicates
-            fresh, stored_yesterday = await self._without_stored_yesterday(placed.fresh)
-            duplicates += stored_yesterday
-            if fresh:
-                written.deployments = await self._record(V2, fresh, V2Columns(fresh).literals(), duplicates)
-            written.runs = placed.runs
-        if legacy:
-            written.deployments = await self._record(LEGACY, legacy, LegacyColumns(legacy).literals(), duplicates)
-        await self._end(written, duplicates)
-
-    async def _end(self, written: Written, duplicates: Sequence[Beat]) -> None:
-        if duplicates:
-            await self._raise_roles(duplicates)
-        if written.deployments is None:  # nothing of the batch was new
-            written.deployments = await self._connection.fetchval("SELECT revision FROM heartbeat_deploymentsrevision")
-        written.duplicates = {id(beat) for beat in duplicates}
-
-    async def _record(
-        self, statements: Statements, beats: Sequence[Beat], columns: list[Any], duplicates: list[Beat]
-    ) -> Any:
-        robots, rows = {beat.robot_key for beat in beats}, {beat.row_key for beat in beats}
-        if len(robots) == len(beats) == len(rows):
-            counts = await self._record_once_each(statements, columns)
-        else:
-            counts = await self._fetchrow(statements.record, columns)
-        stored: Sequence[Beat] = beats
-        if counts["stored"] < len(beats):
-            stored, again = await self._split_by_the_log(beats)
-            duplicates += again
-            robots, rows = {beat.robot_key for beat in stored}, {beat.row_key for beat in stored}
-        expected = len(robots) + (len(rows) if statements is LEGACY else 0)
-        if counts["moved"] < expected:
-            await self._heal(statements, stored)
-        return counts["deployments"]
-
-    async def _record_once_each(self, statements: Statements, columns: list[Any]) -> asyncpg.Record:
-        """Store a batch in which nobody speaks twice: all of it, or else what was not stored before.
-
-        Where one was stored already, more are about to come (somebody sends again what was not answered in time).
-        """
-        if time.monotonic() < self._careful_until:
-            return await self._fetchrow(statements.record_once_each, columns)
+    async def _send(self, ready: Ahead) -> Written | None:
+        """Store a batch through the pipeline; None when it has to be written otherwise, and nothing of it is stored."""
+        expects_copies = self._careful.expects_copies
+        self._under_way.append(ready.runs)
         try:
-            async with self._whole():
-                return await self._fetchrow(statements.record_new, columns)
-        except asyncpg.UniqueViolationError:
-            self._careful_until = time.monotonic() + CAREFUL_SECONDS
-            return await self._fetchrow(statements.record_once_each, columns)
+            rows = await self._pipeline.send(
+                *(
+                    (statements.for_batch(beats, expects_copies=expects_copies), [*map(str.encode, columns.literals())])
+                    for statements, beats, columns in ready.parts
+                )
+            )
+        except StatementFailed as error:
+            self._ahead = None  # it counted on this batch
+            if error.sqlstate == _QUERY_CANCELED:  # somebody's lock, not the data
+                raise asyncpg.QueryCanceledError(str(error)) from error
+            if error.sqlstate == _UNIQUE_VIOLATION:
+                self._careful.expect_copies()
+            return None
+        finally:
+            self._under_way = [each for each in self._under_way if each is not ready.runs]
+            self._landed.set()
+        self._registers.runs.update(ready.runs)
+        return await self._settled(ready, list(map(_counts, rows)))
 
-    def _whole(self) -> contextlib.AbstractAsyncContextManager[Any]:
-        """What fails takes nothing else with it: a savepoint, where a transaction is open."""
-        return self._connection.transaction() if self._connection.is_in_transaction() else contextlib.nullcontext()
+    async def _settled(self, ready: Ahead, counts: Sequence[Counts]) -> Written:
+        written = Written(counts[-1].deployments)
+        if not all(map(_is_whole, ready.parts, counts)):
+            async with self._written_alone():
+                for (statements, beats, _), found in zip(ready.parts, counts, strict=True):
+                    await self._careful.settle(statements, beats, found, written)
+        return written
 
-    async def _fetchrow(self, sql: str, columns: list[Any]) -> asyncpg.Record:
-        statement = self._prepared.get(sql) or await self._connection.prepare(sql)
+    @contextlib.asynccontextmanager
+    async def _written_alone(self) -> AsyncIterator[None]:
+        """Wait until nothing is under way, and let nothing begin."""
+        self._alone += 1
         try:
-            return await statement.fetchrow(*columns)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-            if self._connection.is_in_transaction():
-                raise
-            return await statement.fetchrow(*columns)
+            async with self._one:
+                while self._under_way:
+                    self._landed.clear()
+                    await self._landed.wait()
+                yield
+        finally:
+            self._alone -= 1
 
-    # --- what is stored already ----------------------------------------------------------
 
-    async def _stored_sequences(self, beats: list[V2Beat], runs: Runs) -> set[tuple[int, int]]:
-        unsure = to_look_up(beats, runs)
-        if not unsure:
-            return set()
-        since = self._since(unsure)
-        boots, sequences = [beat.boot_id for beat in unsure], [beat.sequence for beat in unsure]
-        rows = await self._connection.fetch(FIND_SEQUENCES, boots, sequences, since)
-        return {(row["boot_id"], row["sequence"]) for row in rows}
+def _counts(row: Row) -> Counts:
+    stored, moved, deployments = row
+    return Counts(int(stored or 0), int(moved or 0), deployments and uuid.UUID(deployments.decode()))
 
-    def _since(self, beats: Iterable[V2Beat]) -> datetime:
-        """Nothing of these runs was stored before: days that lie further back are not searched."""
-        return self._registers.since(beats) - RETRY_SPAN
 
-    async def _without_stored_yesterday(self, beats: list[_B]) -> tuple[list[_B], list[_B]]:
-        """A day's indexes know that day's requests: soon after midnight the evening before is asked as well."""
-        if not beats or beats[0].received_at is None:
-            return beats, []
-        if not is_soon_after_midnight(beats[0].received_at):
-            return beats, []
-        midnight = datetime.combine(beats[0].received_at.date(), time_of_day(), UTC)
-        identities = [beat.request_id for beat in beats if beat.request_id is not None]
-        rows = await self._connection.fetch(FIND_REQUESTS, identities, midnight - ACROSS_MIDNIGHT, midnight)
-        found = {row["request_id"] for row in rows}
-        return (
-            [beat for beat in beats if beat.request_id not in found],
-            [beat for beat in beats if beat.request_id in found],
-        )
-
-    async def _split_by_the_log(self, beats: Sequence[_B]) -> tuple[list[_B], list[_B]]:
-        """Which of a batch were stored now, and which had been before. Raises Misplaced when some are nowhere."""
-        stored: list[_B] = []
-        again: list[_B] = []
-        since = min(map(_arrival, beats)) - RETRY_SPAN
-        until = max(map(_arrival, beats)) + RETRY_SPAN
-        identities = [beat.request_id for beat in beats if beat.request_id is not None]
-        by_request = {
-            row["request_id"]: row["received_at"]
-            for row in await self._connection.fetch(FIND_REQUESTS, identities, since, until)
-        }
-        numbered = [beat for beat in beats if isinstance(beat, V2Beat) and beat.request_id is None]
-        by_number: dict[tuple[int, int], datetime] = {}
-        if numbered:
-            boots, numbers = [beat.boot_id for beat in numbered], [beat.sequence for beat in numbered]
-            rows = await self._connection.fetch(FIND_SEQUENCES, boots, numbers, self._since(numbered))
-            by_number = {(row["boot_id"], row["sequence"]): row["received_at"] for row in rows}
-        lost = []
-        for beat in beats:
-            if beat.request_id is not None:
-                at = by_request.get(beat.request_id)
-            else:
-                assert isinstance(beat, V2Beat)
-                at = by_number.get((beat.boot_id, beat.sequence))
-            (lost if at is None else stored if at == beat.received_at else again).append(beat)
-        if lost:
-            self._met.clear()
-            raise Misplaced(f"{len(lost)} heartbeats of robots whose registers are gone")
-        return stored, again
-
-    async def _raise_roles(self, duplicates: Iterable[Beat]) -> None:
-        raised = [(beat.request_id, beat.role) for beat in duplicates if beat.role != SHADOW and beat.request_id]
-        if raised:
-            identities, roles = zip(*raised, strict=True)
-            since = min(map(_arrival, duplicates)) - RETRY_SPAN
-            await self._connection.execute(RAISE_ROLES, identities, roles, since)
-
-    async def _heal(self, statements: Statements, beats: Sequence[Beat]) -> None:
-        """Rows of state that somebody deleted are made again, and the batch applied to them."""
-        log.warning("state.rows_missing", heartbeats=len(beats))
-        async with self._connection.transaction():
-            await self._registers.meet(list({beat.row_key: beat for beat in beats}.values()))
-            await self._fetchrow(statements.apply, applied_columns(beats))
+def _is_whole(part: Part, counts: Counts) -> bool:
+    """Whether all was stored, and all rows of state were there."""
+    statements, beats, _ = part
+    return counts.stored == len(beats) and counts.moved >= statements.moves(beats)

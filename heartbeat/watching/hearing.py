@@ -1,20 +1,11 @@
-"""Saying that heartbeats can be stored. Called by ingest, so no Django here.
+"""How ingest says that heartbeats can be stored, through the session that stores them. No Django here.
 
 `heartbeat_say_hearing(heard)` is a function of the database: everything received until `heard` is stored. It keeps the
 latest word in one row, and what lay between two words that are more than a second apart as a deaf time, so that a
 watcher which was not running itself finds it later.
 """
 
-from datetime import datetime
-
-import asyncpg
-
 #: how often ingest says so
 PULSE_SECONDS = 0.25
 #: for drivers that number their parameters
 SAY_HEARING = "SELECT heartbeat_say_hearing($1)"
-
-
-async def say_hearing(connection: asyncpg.Connection, heard: datetime) -> None:
-    """Say that everything received until `heard` is stored, through the session that stores it."""
-    await connection.execute(SAY_HEARING, heard)

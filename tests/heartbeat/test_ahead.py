@@ -12,10 +12,11 @@ import pytest
 from heartbeat.ingest import schema
 from heartbeat.ingest.beat import V2Beat
 from heartbeat.ingest.columns import V2_TOLD
+from heartbeat.ingest.connecting import connect
 from heartbeat.ingest.marks import marks_of
-from heartbeat.ingest.partitions import make_partitions
 from heartbeat.ingest.v2 import v2_beat
 from heartbeat.ingest.writer import Writer
+from tests.heartbeat.conftest import PATIENT_SECONDS
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 
@@ -23,18 +24,17 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 @pytest.fixture
 async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn)
-    await make_partitions(connection)
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-async def writer(connection: asyncpg.Connection) -> Writer:
+async def writer(dsn: str) -> AsyncIterator[Writer]:
     """One that knows robots 0 to 9, which have said number 1."""
-    writer = Writer(connection)
-    await writer.prepare(10)
-    await writer.write([said(number, 1) for number in range(10)])
-    return writer
+    session = await connect(dsn, "ahead", PATIENT_SECONDS)
+    await session.writer.write([said(number, 1) for number in range(10)])
+    yield session.writer
+    session.terminate()
 
 
 def said(robot: int, sequence: int, **fields: Any) -> V2Beat:

@@ -10,10 +10,11 @@ import asyncpg
 
 from heartbeat.ingest import schema
 from heartbeat.ingest.beat import Beat, check_beat, status_beat
+from heartbeat.ingest.connecting import connect
 from heartbeat.ingest.marks import Marks
 from heartbeat.ingest.v2 import v2_beat
-from heartbeat.ingest.writer import Writer
 from tests.databases import manage
+from tests.heartbeat.conftest import PATIENT_SECONDS
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 IDS = ("Lekiwi_1", "lekiwi_1", "XLE_2", "odd\x00one", "7f3a")
@@ -69,10 +70,11 @@ def by_key(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["key"])
 
 
-async def record(connection: asyncpg.Connection, made: list[Beat], size: int) -> None:
-    writer = Writer(connection)
+async def record(dsn: str, made: list[Beat], size: int) -> None:
+    session = await connect(dsn, "rebuilding", PATIENT_SECONDS)
     for start in range(0, len(made), size):
-        await writer.write(made[start : start + size])
+        await session.writer.write(made[start : start + size])
+    session.terminate()
 
 
 async def test_one_by_one_in_batches_and_shuffled_lead_to_the_same_state(dsn: str) -> None:
@@ -84,7 +86,7 @@ async def test_one_by_one_in_batches_and_shuffled_lead_to_the_same_state(dsn: st
         await connection.execute(
             "TRUNCATE heartbeat_heartbeat, heartbeat_spelling, heartbeat_robot, heartbeat_legacyrow"
         )
-        await record(connection, order, size)
+        await record(dsn, order, size)
         states.append(await state(connection))
     await connection.close()
 
@@ -100,12 +102,12 @@ async def test_one_by_one_in_batches_and_shuffled_lead_to_the_same_state(dsn: st
 async def test_recording_everything_again_changes_nothing(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     made = beats(seed=3)
-    await record(connection, made, 30)
+    await record(dsn, made, 30)
     before = await state(connection)
 
     for beat in made:
         beat.received_at = beat.at = beat.received_at + timedelta(hours=1)  # the retries arrive later
-    await record(connection, made, 30)
+    await record(dsn, made, 30)
 
     assert await state(connection) == before
     await connection.close()
@@ -113,7 +115,7 @@ async def test_recording_everything_again_changes_nothing(dsn: str) -> None:
 
 async def test_the_state_is_rebuilt_from_the_log(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
-    await record(connection, beats(seed=4, count=1_200), 100)
+    await record(dsn, beats(seed=4, count=1_200), 100)
     await connection.execute("UPDATE heartbeat_robot SET tags = '{lab}' WHERE robot_id = 'XLE_2'")
     before = await state(connection)
     await connection.execute("UPDATE heartbeat_robot SET status = 'spoilt'; DELETE FROM heartbeat_legacyrow")

@@ -11,9 +11,9 @@ import pytest
 
 from heartbeat.errors import Unstorable
 from heartbeat.ingest.beat import legacy_beat
+from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.recorder import Recorder
-from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import body, marks
 
 
@@ -121,7 +121,7 @@ async def test_a_late_heartbeat_is_stored_at_its_place_and_moves_nothing_back(ds
     await recorder.record(newer)
     # As if another process had received it before, and committed it after.
     late.received_at = late.at = now - timedelta(seconds=5)
-    await Writer(connection).write([late])
+    await CarefulWriter(connection).write([late])
     await connection.close()
 
     found = await robot(dsn, b"r")
@@ -138,7 +138,7 @@ async def test_what_another_process_stored_costs_its_neighbours_nothing(dsn: str
     copy.request_id = beats[3].request_id
     copy.received_at = copy.at = datetime.now(UTC) + timedelta(seconds=1)
     connection = await asyncpg.connect(dsn)
-    await Writer(connection).write([copy])
+    await CarefulWriter(connection).write([copy])
     await connection.close()
 
     outcomes = await asyncio.gather(*map(recorder.record, beats))

@@ -11,9 +11,9 @@ import pytest
 
 from heartbeat.ingest import schema
 from heartbeat.ingest.beat import Beat, legacy_beat
+from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.marks import Marks, marks_of
 from heartbeat.ingest.v2 import v2_beat
-from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import ENROLLED
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -126,7 +126,7 @@ class TestAcrossMidnight:
     async def write(self, dsn: str, *beats: Beat) -> list[bool]:
         """Each by a writer that remembers nothing, as after a restart; returns which were duplicates."""
         connection = await asyncpg.connect(dsn)
-        written = [id(beat) in (await Writer(connection).write([beat])).duplicates for beat in beats]
+        written = [id(beat) in (await CarefulWriter(connection).write([beat])).duplicates for beat in beats]
         await connection.close()
         return written
 

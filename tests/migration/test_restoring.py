@@ -17,8 +17,8 @@ import pytest
 from django.db import connection
 
 from heartbeat.ingest.beat import status_beat
+from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.marks import Marks
-from heartbeat.ingest.writer import Writer
 from heartbeat.models import Heartbeat, LegacyRow, Robot, Spelling
 from migration import guarding, restoring, routing
 from migration.actors import Actor
@@ -51,7 +51,7 @@ def heard(seed: int, statuses: dict[str, str], side: str = "new") -> None:
             beat = status_beat(said, None, marks, 100)
             beat.received_at = beat.at = datetime.now(UTC) + timedelta(microseconds=number)
             beats.append(beat)
-        await Writer(database).write(beats)
+        await CarefulWriter(database).write(beats)
         await database.close()
 
     asyncio.run(write())
