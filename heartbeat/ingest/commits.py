@@ -15,9 +15,6 @@ from heartbeat.ingest.writer import Writer
 
 log = structlog.get_logger(__name__)
 
-#: so many calls, made ready, are sent while a commit is under way: each commit costs as much as ten of them
-ENOUGH_FOR_ANOTHER = 80
-
 
 class Commits:
     """Takes what waits in `queue`; `take_gathered` puts what was gathered meanwhile into it."""
@@ -43,10 +40,10 @@ class Commits:
         return min(filter(None, (*under_way, self._queue.oldest)), default=None)
 
     def make_ready(self) -> None:
-        """Give the writer what is sure to be in the next commit, and begin that when there is enough for it."""
+        """Give the writer what is sure to be in the next commit, and begin that when it is worth one."""
         while beats := self._queue.form():
             self._writer.foresee(beats)
-        if len(self._under_way) == 1 and self._queue.formed >= ENOUGH_FOR_ANOTHER and self._writer.takes_another:
+        if len(self._under_way) == 1 and self._queue.is_worth_a_commit and self._writer.takes_another:
             self._begin(self._queue.take())
 
     async def end_next(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from heartbeat.ingest.partitions import make_partitions
-from heartbeat.ingest.pipeline import Pipeline, StatementFailed
+from heartbeat.ingest.pipeline import Pipeline
 from heartbeat.ingest.writer import Writer
 
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -36,7 +36,7 @@ async def connect(
 ) -> Session:
     """A session whose statements may take `longest_seconds`; `lost` is called when a connection of it ends.
 
-    Raises what asyncpg raises, or OSError.
+    Raises what asyncpg raises, OSError or StatementFailed.
     """
     settings = {
         "application_name": application_name,
@@ -59,11 +59,9 @@ async def connect(
         pipeline = await Pipeline.connect(dsn, settings, seconds=CONNECT_TIMEOUT_SECONDS, lost=lost)
         writer = Writer(connection, pipeline)
         await writer.prepare(CONNECT_TIMEOUT_SECONDS)
-    except BaseException as error:
+    except BaseException:
         connection.terminate()
         if pipeline is not None:
             pipeline.close()
-        if isinstance(error, StatementFailed):  # as a table that is not there yet
-            raise ConnectionError(str(error)) from error
         raise
     return Session(connection, pipeline, writer)

@@ -18,6 +18,7 @@ from heartbeat.errors import NotRecorded
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.commits import Commits
 from heartbeat.ingest.connecting import Session, connect
+from heartbeat.ingest.pipeline import StatementFailed
 from heartbeat.ingest.waiting import Done, Outcome, Queue, Waiting, refuse, resolving
 from heartbeat.ingest.writer import Writer
 from heartbeat.rules.stamping import TICK, stamp_after
@@ -31,7 +32,10 @@ BACKLOG_PATIENCE_SECONDS = 4.0
 SHORTEST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS = 0.05, 0.5
 
 #: the connection is of no use any more, or the server cannot serve it now
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_LOST = (
+    *(OSError, TimeoutError, StatementFailed),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 
 
 class Recorder:
@@ -119,6 +123,7 @@ class Recorder:
         if self._may_enter(beats, done):
             until = time.monotonic() + BACKLOG_PATIENCE_SECONDS
             self._queue.enter_backlog(Waiting(beats, sum(beat.size for beat in beats), done, until))
+            self._make_ready()
         return await future
 
     def submit(self, beats: Sequence[Beat], size: int, done: Done) -> None:
@@ -228,6 +233,7 @@ class Recorder:
         now = time.monotonic()
         if self._pulse_seconds is None or now - pulsed < self._pulse_seconds:
             return pulsed
+        commits.answer()
         async with asyncio.timeout(self._commit_timeout_seconds):
             await writer.say_hearing(commits.oldest or datetime.now(UTC))
         return now

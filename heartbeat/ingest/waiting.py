@@ -97,9 +97,9 @@ class Queue:
         return min(filter(None, firsts), default=None)
 
     @property
-    def formed(self) -> int:
-        """How many of those that somebody waits for are made ready for the next commit."""
-        return len(self._formed)
+    def is_worth_a_commit(self) -> bool:
+        """Whether the next commit need not wait for more: each costs as much as ten calls do."""
+        return bool(self._backlogs) or len(self._formed) >= ALWAYS_TOGETHER
 
     def enter(self, waiting: Waiting) -> None:
         """At the end of those that wait for an answer."""
