@@ -13,6 +13,6 @@ COMMIT_ROWS = Histogram(
 )
 COMMIT_SECONDS = Histogram(
     "lekiwi_heartbeat_commit_seconds",
-    "How long a commit took",
+    "How long a commit took, from being sent: one may be under way before it",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
 )
