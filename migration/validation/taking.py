@@ -12,8 +12,8 @@ from django.db import connection
 
 from heartbeat.deployments import keep_deployment
 from heartbeat.ingest.beat import LegacyBeat, check_beat, health_text, status_beat
+from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.marks import SHADOW, Marks
-from heartbeat.ingest.writer import Writer
 from heartbeat.rules.identity import row_key_of
 from heartbeat.rules.liveness import offline_after_seconds
 from heartbeat.rules.rows import CHECK_FIELDS, OFFLINE_MARK, STATUS_FIELDS
@@ -127,6 +127,6 @@ async def _write(beats: list[LegacyBeat]) -> None:
         timeout=TIMEOUT_SECONDS,
     )
     try:
-        await Writer(database).write(beats)
+        await CarefulWriter(database).write(beats)
     finally:
         await database.close()
