@@ -61,10 +61,6 @@ class CarefulWriter:
         """Whether something came that was stored already; then more is about to (somebody sends again)."""
         return time.monotonic() < self._careful_until
 
-    def expect_copies(self) -> None:
-        """Look for each row before it is stored, for a while."""
-        self._careful_until = time.monotonic() + CAREFUL_SECONDS
-
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
         for statements in (LEGACY, V2):
@@ -135,7 +131,7 @@ class CarefulWriter:
             async with self._whole():
                 row = await self._fetchrow(sql, columns)
         except asyncpg.UniqueViolationError:
-            self.expect_copies()
+            self._careful_until = time.monotonic() + CAREFUL_SECONDS
             row = await self._fetchrow(statements.record_once_each, columns)
         await self.settle(statements, beats, Counts(*row.values()), written)
 

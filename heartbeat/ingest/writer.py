@@ -21,7 +21,7 @@ from heartbeat.ingest.runs import Run
 from heartbeat.ingest.statement import LEGACY, V2, Counts
 from heartbeat.watching.hearing import SAY_HEARING
 
-_QUERY_CANCELED, _UNIQUE_VIOLATION = "57014", "23505"
+_QUERY_CANCELED = "57014"
 
 
 class Writer:
@@ -106,11 +106,8 @@ class Writer:
                 )
             )
         except StatementFailed as error:
-            self._ahead = None  # it counted on this batch
             if error.sqlstate == _QUERY_CANCELED:  # somebody's lock, not the data
                 raise asyncpg.QueryCanceledError(str(error)) from error
-            if error.sqlstate == _UNIQUE_VIOLATION:
-                self._careful.expect_copies()
             return None
         finally:
             self._under_way = [each for each in self._under_way if each is not ready.runs]

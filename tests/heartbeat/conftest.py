@@ -12,16 +12,19 @@ import pytest
 from heartbeat.ingest.access import Access
 from heartbeat.ingest.application import Ingest
 from heartbeat.ingest.calls import Calls
+from heartbeat.ingest.connecting import connect
 from heartbeat.ingest.database import Database
 from heartbeat.ingest.enrolling import Enrolling
 from heartbeat.ingest.offers import Offers
 from heartbeat.ingest.recorder import Recorder
+from heartbeat.ingest.writer import Writer
 from heartbeat.legacy_api.application import create_application
 from heartbeat.legacy_api.store import Store
 from heartbeat.rules.identity import key_of
 from heartbeat.rules.tokens import digest_of
 from teleop.rules.reading import read_operation
 from tests.databases import own_database
+from tests.heartbeat.said import said
 
 #: a busy machine may stall a commit; tests about being slow set their own
 PATIENT_SECONDS = 20.0
@@ -81,6 +84,15 @@ async def recorder(dsn: str) -> AsyncIterator[Recorder]:
     assert recorder.available
     yield recorder
     await recorder.close()
+
+
+@pytest.fixture
+async def writer(dsn: str) -> AsyncIterator[Writer]:
+    """One that knows robots 0 to 9, which have said number 1."""
+    session = await connect(dsn, "ahead", PATIENT_SECONDS)
+    await session.writer.write([said(number, 1) for number in range(10)])
+    yield session.writer
+    session.terminate()
 
 
 @pytest.fixture

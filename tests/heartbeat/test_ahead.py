@@ -1,31 +1,21 @@
 """A batch that is made ready while the one before it is under way is stored as any other."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import asyncpg
-import msgspec
 import psycopg
 import pytest
 
-from heartbeat.ingest import schema
-from heartbeat.ingest.beat import V2Beat
 from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.columns import V2_TOLD
-from heartbeat.ingest.commits import Commits
 from heartbeat.ingest.connecting import connect
-from heartbeat.ingest.marks import marks_of
-from heartbeat.ingest.v2 import v2_beat
-from heartbeat.ingest.waiting import ALWAYS_TOGETHER, Queue, Waiting
+from heartbeat.ingest.pipeline import StatementFailed
 from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import PATIENT_SECONDS
 from tests.heartbeat.running import eventually
-
-LOCK = "LOCK TABLE heartbeat_robot IN EXCLUSIVE MODE"
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+from tests.heartbeat.said import LOCK, NOON, said, the_next_day
 
 
 @pytest.fixture
@@ -33,25 +23,6 @@ async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn)
     yield connection
     await connection.close()
-
-
-@pytest.fixture
-async def writer(dsn: str) -> AsyncIterator[Writer]:
-    """One that knows robots 0 to 9, which have said number 1."""
-    session = await connect(dsn, "ahead", PATIENT_SECONDS)
-    await session.writer.write([said(number, 1) for number in range(10)])
-    yield session.writer
-    session.terminate()
-
-
-def said(robot: int, sequence: int, **fields: Any) -> V2Beat:
-    """A heartbeat; the later its number the later it came."""
-    motors = [{"id": place, "position_degrees": robot * 100.0 + place} for place in range(robot % 3)]
-    document = {"robot_id": f"R{robot}", "boot_id": "b", "sequence": sequence, "motors": motors, **fields}
-    text = msgspec.json.encode(document)
-    beat = v2_beat(schema.decode(text), len(text), marks_of({}))
-    beat.received_at = beat.at = NOON + timedelta(seconds=sequence, microseconds=robot)
-    return beat
 
 
 async def positions(connection: asyncpg.Connection, sequence: int) -> dict[str, list[float] | None]:
@@ -212,6 +183,53 @@ async def test_a_batch_that_has_to_ask_waits_for_those_under_way_and_they_for_it
     assert writer.takes_another
 
 
+async def test_what_the_latest_batch_under_way_stores_comes_again_as_a_duplicate(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    under_way = [asyncio.ensure_future(writer.write([said(1, sequence)])) for sequence in (2, 3)]
+    await asyncio.sleep(0)
+    assert writer.takes_another
+    writer.foresee([again := the_next_day(said(1, 3))])
+    await asyncio.gather(*under_way)
+
+    assert (await writer.write([again])).duplicates == {id(again)}
+
+
+async def test_what_is_under_way_is_a_duplicate_also_in_a_batch_that_has_to_ask(
+    writer: Writer, connection: asyncpg.Connection, dsn: str
+) -> None:
+    again, stranger = the_next_day(said(1, 2)), the_next_day(said(77, 1))
+    with psycopg.connect(dsn) as holding:
+        holding.execute("SELECT FROM heartbeat_robot WHERE robot_id = 'R1' FOR UPDATE")
+        first = asyncio.ensure_future(writer.write([said(1, 2)]))
+        second = asyncio.ensure_future(writer.write([again, stranger]))
+        waits = (
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'ahead' AND wait_event_type = 'Lock'"
+        )
+        async with asyncio.timeout(PATIENT_SECONDS):
+            while not await connection.fetchval(waits):  # noqa: ASYNC110 - nothing tells it
+                await asyncio.sleep(0.001)
+        holding.rollback()
+
+    assert (await first).duplicates == set()
+    assert (await second).duplicates == {id(again)}
+
+
+@pytest.mark.parametrize("foreseen", [False, True])
+async def test_what_a_batch_that_has_to_ask_stores_comes_again_as_a_duplicate(writer: Writer, foreseen: bool) -> None:
+    again = the_next_day(said(1, 2))
+    asking = asyncio.ensure_future(writer.write([said(1, 2), said(77, 1)]))
+    await asyncio.sleep(0)
+    if foreseen:
+        writer.foresee([again])
+        await asking
+
+    written = await writer.write([again])
+
+    assert written.duplicates == {id(again)}
+    assert not (await asking).duplicates
+
+
 async def test_a_robot_whose_state_was_deleted_gets_it_back(writer: Writer, connection: asyncpg.Connection) -> None:
     await connection.execute("DELETE FROM heartbeat_robot WHERE robot_id = 'R1'")
 
@@ -231,70 +249,37 @@ async def test_a_robot_that_speaks_twice_in_a_batch_moves_its_state_once(
     assert await connection.fetchval("SELECT count(*) FROM heartbeat_history") == 13
 
 
+async def test_of_a_robot_that_speaks_twice_what_was_stored_before_is_a_duplicate(
+    writer: Writer, connection: asyncpg.Connection
+) -> None:
+    await CarefulWriter(connection).write([said(1, 2)])
+    again, after, other = said(1, 2), said(1, 3), said(2, 2)
+    again.received_at = again.at = NOON + timedelta(seconds=2, milliseconds=1)
+
+    written = await writer.write([again, after, other])
+
+    assert written.duplicates == {id(again)}
+    assert sorted(await positions(connection, 2)) == ["R1", "R2"]
+
+
+async def test_a_commit_tells_which_deployments_were_in_force(writer: Writer, connection: asyncpg.Connection) -> None:
+    revision = await connection.fetchval("SELECT revision FROM heartbeat_deploymentsrevision")
+
+    assert (await writer.write([said(1, 2)])).deployments == revision
+
+
 async def test_a_batch_that_waits_for_a_lock_too_long_is_given_up_alone(dsn: str) -> None:
     session = await connect(dsn, "ahead", longest_seconds=0.2)
     batches = [[said(number, sequence) for number in range(3)] for sequence in (1, 2, 3)]
     await session.writer.write(batches[0])
     with psycopg.connect(dsn) as holding:
         holding.execute(LOCK)
-        with pytest.raises(asyncpg.QueryCanceledError):
+        with pytest.raises(asyncpg.QueryCanceledError) as given_up:
             await session.writer.write(batches[1])
+        assert isinstance(given_up.value.__cause__, StatementFailed)  # it was not tried again
 
     written = await session.writer.write(batches[2])
 
     assert not written.duplicates
     assert not session.is_closed
     session.terminate()
-
-
-async def test_all_that_is_not_stored_yet_is_told_of_by_its_oldest(writer: Writer, dsn: str) -> None:
-    queue = Queue()
-    commits = Commits(writer, queue, PATIENT_SECONDS, lambda: None)
-    told: list[object] = []
-    first, second = said(1, 2), said(2, 3)
-    with psycopg.connect(dsn) as holding:
-        holding.execute(LOCK)
-        queue.enter(Waiting([first], 1, told.append, time.monotonic() + PATIENT_SECONDS))
-        ending = asyncio.ensure_future(commits.end_next())
-        await asyncio.sleep(0)
-        queue.enter(Waiting([second], 1, told.append, time.monotonic() + PATIENT_SECONDS))
-        assert commits.are_under_way
-        assert commits.oldest == first.received_at
-        holding.rollback()
-        await ending
-        assert commits.oldest == second.received_at
-        assert await commits.end_next()
-        assert not await commits.end_next()
-
-    assert commits.oldest is None
-    assert len(told) == 2
-
-
-@pytest.mark.parametrize("backlog", [False, True], ids=["many calls", "a backlog"])
-async def test_what_is_worth_a_commit_begins_one_beside_the_one_under_way(
-    writer: Writer, dsn: str, backlog: bool
-) -> None:
-    queue = Queue()
-    commits = Commits(writer, queue, PATIENT_SECONDS, lambda: None)
-    until = time.monotonic() + PATIENT_SECONDS
-    singles = [said(number % 10, 3 + number // 10) for number in range(ALWAYS_TOGETHER)]
-    with psycopg.connect(dsn, autocommit=True) as other, psycopg.connect(dsn) as holding:
-        holding.execute(LOCK)
-        queue.enter(Waiting([said(1, 2)], 1, lambda outcomes: None, until))
-        ending = asyncio.ensure_future(commits.end_next())
-        await asyncio.sleep(0)
-        if backlog:
-            queue.enter_backlog(Waiting(singles, 1, lambda outcomes: None, until))
-        else:
-            for beat in singles:
-                queue.enter(Waiting([beat], 1, lambda outcomes: None, until))
-        commits.make_ready()
-        await asyncio.sleep(0)
-        holding.rollback()
-        # The loop stands still until both are stored.
-        stored = "SELECT count(*) FROM heartbeat_heartbeat WHERE sequence > 1"
-        eventually(lambda: other.execute(stored).fetchone() == (1 + ALWAYS_TOGETHER,))
-
-        assert await ending
-        assert await commits.end_next()
-        assert not await commits.end_next()

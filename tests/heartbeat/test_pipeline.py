@@ -109,11 +109,14 @@ async def test_what_the_socket_does_not_take_at_once_is_sent_later(pipeline: Pip
 
 
 async def test_whoever_does_not_wait_any_more_takes_no_others_answer(pipeline: Pipeline) -> None:
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     gone, other = pipeline.send((HALF, [b"1"])), pipeline.send((HALF, [b"2"]))
     gone.cancel()
 
     async with asyncio.timeout(PATIENT_SECONDS):
         assert await other == [(b"50",)]
+    assert not faults
 
 
 async def test_the_end_of_the_connection_is_told_once_to_everyone(

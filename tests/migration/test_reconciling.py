@@ -54,7 +54,8 @@ def new(committed_db, tmp_path: Path):
 def both(legacy, new, settings, tmp_path: Path, monkeypatch):
     """Both are this installation's, empty, with quick logins and a lag that nobody waits for."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.STATE_DIR, settings.LEGACY_URL = tmp_path, legacy
+    settings.STATE_DIR = settings.ENVOY_STATE_DIR = tmp_path
+    settings.LEGACY_URL = legacy
     settings.OWN_DOOR_PORT = urlsplit(new).port
     monkeypatch.setattr(integrity, "LAG_SECONDS", 0.05)
     monkeypatch.setattr(integrity, "PAUSE_SECONDS", 0.05)

@@ -1,0 +1,67 @@
+"""Two commits may be under way, one behind the other."""
+
+import asyncio
+import time
+
+import psycopg
+import pytest
+
+from heartbeat.ingest.commits import Commits
+from heartbeat.ingest.waiting import ALWAYS_TOGETHER, Queue, Waiting
+from heartbeat.ingest.writer import Writer
+from tests.heartbeat.conftest import PATIENT_SECONDS
+from tests.heartbeat.running import eventually
+from tests.heartbeat.said import LOCK, said
+
+
+async def test_all_that_is_not_stored_yet_is_told_of_by_its_oldest(writer: Writer, dsn: str) -> None:
+    queue = Queue()
+    commits = Commits(writer, queue, PATIENT_SECONDS, lambda: None)
+    told: list[object] = []
+    first, second = said(1, 2), said(2, 3)
+    with psycopg.connect(dsn) as holding:
+        holding.execute(LOCK)
+        queue.enter(Waiting([first], 1, told.append, time.monotonic() + PATIENT_SECONDS))
+        ending = asyncio.ensure_future(commits.end_next())
+        await asyncio.sleep(0)
+        queue.enter(Waiting([second], 1, told.append, time.monotonic() + PATIENT_SECONDS))
+        assert commits.are_under_way
+        assert commits.oldest == first.received_at
+        holding.rollback()
+        await ending
+        assert commits.oldest == second.received_at
+        assert await commits.end_next()
+        assert not await commits.end_next()
+
+    assert commits.oldest is None
+    assert len(told) == 2
+
+
+@pytest.mark.parametrize("backlog", [False, True], ids=["many calls", "a backlog"])
+async def test_what_is_worth_a_commit_begins_one_beside_the_one_under_way(
+    writer: Writer, dsn: str, backlog: bool
+) -> None:
+    queue = Queue()
+    commits = Commits(writer, queue, PATIENT_SECONDS, lambda: None)
+    until = time.monotonic() + PATIENT_SECONDS
+    singles = [said(number % 10, 3 + number // 10) for number in range(ALWAYS_TOGETHER)]
+    with psycopg.connect(dsn, autocommit=True) as other, psycopg.connect(dsn) as holding:
+        holding.execute(LOCK)
+        queue.enter(Waiting([said(1, 2)], 1, lambda outcomes: None, until))
+        ending = asyncio.ensure_future(commits.end_next())
+        await asyncio.sleep(0)
+        if backlog:
+            queue.enter_backlog(Waiting(singles, 1, lambda outcomes: None, until))
+        else:
+            for beat in singles:
+                queue.enter(Waiting([beat], 1, lambda outcomes: None, until))
+        commits.make_ready()
+        await asyncio.sleep(0)
+        holding.rollback()
+        # The loop stands still until both are stored.
+        stored = "SELECT count(*) FROM heartbeat_heartbeat WHERE sequence > 1"
+        eventually(lambda: other.execute(stored).fetchone() == (1 + ALWAYS_TOGETHER,))
+
+        assert await ending
+        assert await commits.end_next()
+        assert not await commits.end_next()
