@@ -65,3 +65,25 @@ async def test_what_is_worth_a_commit_begins_one_beside_the_one_under_way(
         assert await ending
         assert await commits.end_next()
         assert not await commits.end_next()
+
+
+@pytest.mark.parametrize("asks", [False, True], ids=["too few", "one that has to ask is under way"])
+async def test_nothing_else_begins_one_beside_it(writer: Writer, dsn: str, asks: bool) -> None:
+    queue = Queue()
+    commits = Commits(writer, queue, PATIENT_SECONDS, lambda: None)
+    until = time.monotonic() + PATIENT_SECONDS
+    with psycopg.connect(dsn) as holding:
+        holding.execute(LOCK)
+        queue.enter(Waiting([said(77 if asks else 1, 2)], 1, lambda outcomes: None, until))
+        ending = asyncio.ensure_future(commits.end_next())
+        await asyncio.sleep(0)
+        beats = [said(number % 10, 3 + number // 10) for number in range(ALWAYS_TOGETHER if asks else 1)]
+        for beat in beats:
+            queue.enter(Waiting([beat], 1, lambda outcomes: None, until))
+        commits.make_ready()
+
+        assert queue.oldest == beats[0].received_at
+        holding.rollback()
+        assert await ending
+    assert await commits.end_next()
+    assert not await commits.end_next()
