@@ -8,9 +8,11 @@ import asyncpg
 import psycopg
 import pytest
 
+from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.columns import V2_TOLD
 from heartbeat.ingest.connecting import connect
+from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.pipeline import StatementFailed
 from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import PATIENT_SECONDS
@@ -237,6 +239,16 @@ async def test_a_robot_whose_state_was_deleted_gets_it_back(writer: Writer, conn
 
     assert not written.duplicates
     assert await connection.fetchval("SELECT sequence FROM heartbeat_robot WHERE robot_id = 'R1'") == 2
+
+
+async def test_a_row_of_legacy_that_was_deleted_comes_back(writer: Writer, connection: asyncpg.Connection) -> None:
+    for version in ("v1", "v2"):
+        await connection.execute("DELETE FROM heartbeat_legacyrow")
+        beat = legacy_beat("R1", marks_of({}), call="status", status="idle", version=version)
+        beat.received_at = beat.at = NOON + timedelta(minutes=1)
+        await writer.write([beat])
+
+    assert await connection.fetchval("SELECT version FROM heartbeat_legacyrow") == "v2"
 
 
 async def test_a_robot_that_speaks_twice_in_a_batch_moves_its_state_once(
