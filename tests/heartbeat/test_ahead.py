@@ -242,10 +242,10 @@ async def test_a_robot_whose_state_was_deleted_gets_it_back(writer: Writer, conn
 
 
 async def test_a_row_of_legacy_that_was_deleted_comes_back(writer: Writer, connection: asyncpg.Connection) -> None:
-    for version in ("v1", "v2"):
+    for minutes, version in enumerate(("v1", "v2"), 1):
         await connection.execute("DELETE FROM heartbeat_legacyrow")
         beat = legacy_beat("R1", marks_of({}), call="status", status="idle", version=version)
-        beat.received_at = beat.at = NOON + timedelta(minutes=1)
+        beat.received_at = beat.at = NOON + timedelta(minutes=minutes)
         await writer.write([beat])
 
     assert await connection.fetchval("SELECT version FROM heartbeat_legacyrow") == "v2"
