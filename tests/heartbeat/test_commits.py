@@ -2,12 +2,15 @@
 
 import asyncio
 import time
+from functools import partial
 
 import psycopg
 import pytest
 
+from heartbeat.errors import Unavailable
 from heartbeat.ingest.commits import Commits
-from heartbeat.ingest.waiting import ALWAYS_TOGETHER, Queue, Waiting
+from heartbeat.ingest.connecting import connect
+from heartbeat.ingest.waiting import ALWAYS_TOGETHER, Outcome, Queue, Waiting
 from heartbeat.ingest.writer import Writer
 from tests.heartbeat.conftest import PATIENT_SECONDS
 from tests.heartbeat.running import eventually
@@ -88,3 +91,49 @@ async def test_nothing_else_begins_one_beside_it(writer: Writer, dsn: str, asks:
         assert await ending
     assert await commits.end_next()
     assert not await commits.end_next()
+
+
+async def test_whoever_waits_for_a_lock_too_long_is_told_and_the_next_ones_are_stored(writer: Writer, dsn: str) -> None:
+    session = await connect(dsn, "commits", longest_seconds=0.2)
+    queue = Queue()
+    commits = Commits(session.writer, queue, PATIENT_SECONDS, lambda: None)
+    told: list[object] = []
+    await session.writer.write([said(1, 2)])
+    with psycopg.connect(dsn) as holding:
+        holding.execute(LOCK)
+        queue.enter(Waiting([said(1, 3)], 1, told.append, time.monotonic() + PATIENT_SECONDS))
+        assert await commits.end_next()
+    queue.enter(Waiting([said(1, 4)], 1, told.append, time.monotonic() + PATIENT_SECONDS))
+    assert await commits.end_next()
+    assert not await commits.end_next()
+    session.terminate()
+
+    refused, (stored,) = told
+    assert isinstance(refused, Unavailable)
+    assert isinstance(stored, Outcome)
+
+
+async def test_when_the_connection_is_lost_what_is_committed_is_told_and_the_rest_refused(
+    writer: Writer, dsn: str
+) -> None:
+    session = await connect(dsn, "commits", PATIENT_SECONDS)
+    queue = Queue()
+    commits = Commits(session.writer, queue, PATIENT_SECONDS, lambda: None)
+    told: dict[int, object] = {}
+    until = time.monotonic() + PATIENT_SECONDS
+    await session.writer.write([said(1, 2)])
+    queue.enter(Waiting([said(1, 3)], 1, partial(told.__setitem__, 3), until))
+    assert await commits.end_next()
+    with psycopg.connect(dsn) as holding:
+        holding.execute(LOCK)
+        queue.enter(Waiting([said(1, 4)], 1, partial(told.__setitem__, 4), until))
+        ending = asyncio.ensure_future(commits.end_next())
+        while not commits.are_under_way:  # noqa: ASYNC110 - nothing tells it
+            await asyncio.sleep(0)
+        ending.cancel()
+    commits.give_up()
+    session.terminate()
+
+    (stored,) = told[3]  # type: ignore[misc]
+    assert isinstance(stored, Outcome)
+    assert isinstance(told[4], Unavailable)

@@ -14,7 +14,7 @@ from heartbeat.ingest.beat import legacy_beat
 from heartbeat.ingest.careful import CarefulWriter
 from heartbeat.ingest.marks import marks_of
 from heartbeat.ingest.recorder import Recorder
-from tests.heartbeat.conftest import body, marks
+from tests.heartbeat.conftest import PATIENT_SECONDS, body, marks
 
 
 async def fetch(dsn: str, sql: str, *arguments: object) -> list[asyncpg.Record]:
@@ -236,3 +236,22 @@ async def test_an_identity_that_is_no_uuid_still_is_one(new: httpx.AsyncClient, 
 
     assert {answer.headers["x-request-id"] for answer in answers} == {"trace-17"}
     assert len(await fetch(dsn, "SELECT FROM heartbeat_heartbeat")) == 1
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["what asks", "what sends"])
+async def test_the_end_of_either_connection_is_noticed_while_nobody_speaks(dsn: str, which: int) -> None:
+    own = "SELECT pid FROM pg_stat_activity WHERE application_name = 'either' ORDER BY backend_start"
+    recorder = Recorder(dsn, commit_timeout_seconds=PATIENT_SECONDS, application_name="either")
+    recorder.start()
+    await recorder.wait_for_first_connection(PATIENT_SECONDS)
+    before = [row["pid"] for row in await fetch(dsn, own)]
+
+    await fetch(dsn, "SELECT pg_terminate_backend($1)", before[which])
+
+    now: list[int] = []
+    async with asyncio.timeout(PATIENT_SECONDS):
+        while len(now) < 2 or not set(now).isdisjoint(before) or not recorder.available:
+            await asyncio.sleep(0.01)
+            now = [row["pid"] for row in await fetch(dsn, own)]
+    assert not (await recorder.record(legacy_beat("r", marks_of({}), call="status", status="idle"))).duplicate
+    await recorder.close()
