@@ -61,7 +61,8 @@ class Watchdog:
 
     matrix: Matrix = field(default_factory=Matrix)
     tell: Callable[[Look], None] = lambda look: None
-    #: why the stored state is not to be trusted, as whoever checks it knows; empty while nothing speaks against it
+    #: why the stored state is not to be trusted, as was last heard from whoever checks it, between the look before and
+    #: this one; empty while nothing speaks against it
     corruption: Callable[[], str] = lambda: ""
     _looks: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
     _memory: deque[tuple[float, dict[str, traffic.Totals]]] = field(default_factory=deque)
@@ -98,11 +99,12 @@ class Watchdog:
         except RouteError as error:
             log.error("watchdog.no_route", error=str(error))
             return Decision(Action.NOTHING)
-        if (judged := _judged_by(routed.plan)) != self._judged:
+        is_another = (judged := _judged_by(routed.plan)) != self._judged
+        if is_another:
             # What happened under another route says nothing about this one: judge what comes from here on.
             self._judged = judged
             self._forget()
-        seen = self._seen(now, counted, routed.plan)
+        seen = self._seen(now, counted, routed.plan, corruption="" if is_another else self.corruption())
         decision = decide(seen, self.matrix, allowed)
         if decision.action in MOVES:
             self._act(decision, routed.plan, seen, now)
@@ -110,7 +112,7 @@ class Watchdog:
             self._wake_legacy(now)
         return decision
 
-    def _seen(self, now: float, counted: Mapping[str, Counters], plan: RoutePlan) -> Seen:
+    def _seen(self, now: float, counted: Mapping[str, Counters], plan: RoutePlan, corruption: str) -> Seen:
         began, earlier = self._looks[0]
         latest = self._looks[-1][1]
         flow = traffic.between(traffic.nothing(), traffic.change(earlier, latest), now - began)
@@ -130,7 +132,7 @@ class Watchdog:
             suspicion=self._suspicion,
             legacy_is_out=_is_out(counted, Side.LEGACY),
             stepped_back=self._stepped_back_at is not None and now - self._stepped_back_at < STEP_SECONDS,
-            corruption=self.corruption(),
+            corruption=corruption,
             where=cohort_errors.where(self._cohorts()) if new.errors else "",
         )
 

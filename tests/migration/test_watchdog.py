@@ -111,6 +111,21 @@ def test_errors_under_an_earlier_route_are_not_held_against_this_one(canary, slu
             wait_for(lambda heard=heard: len(canary.new.heard()) > heard + 20)
 
 
+def test_corruption_that_was_mended_is_not_held_against_the_route_that_is_released_after_it(canary):
+    """What the watchdog heard last is up to a look old: it does not know yet that the state was restored."""
+    heard = ["the state does not follow"]
+    watchdog = Watchdog(corruption=lambda: heard[-1])
+    look_until(watchdog, Action.DATA_CORRUPTION)
+    canary.file.release(by="lead", because="restored")
+    canary.route(routing.plan_for(phase_of("shadow"), {}))
+
+    assert watchdog.look().decision.action is Action.NOTHING
+    heard.append("")
+    assert watchdog.look().decision.action is Action.NOTHING
+    heard.append("the state does not follow, again")
+    assert watchdog.look().decision.action is Action.DATA_CORRUPTION
+
+
 def test_a_proxy_that_does_not_answer_is_named_and_the_others_are_still_read(canary, settings):
     settings.PROXIES = [*settings.PROXIES, "front-b=http://127.0.0.1:1|http://127.0.0.1:1"]
 
