@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 import structlog
@@ -25,7 +25,7 @@ from heartbeat.ingest.parameters import LegacyColumns, V2Columns, applied_column
 from heartbeat.ingest.queries import FIND_REQUESTS, FIND_SEQUENCES, RAISE_ROLES
 from heartbeat.ingest.registers import Registers
 from heartbeat.ingest.runs import Run, Runs, place, to_look_up
-from heartbeat.ingest.statement import LEGACY, V2, Counts, Statements
+from heartbeat.ingest.statement import LEGACY, V2, Statements
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +47,14 @@ class Written:
     duplicates: set[int] = field(default_factory=set)
 
 
+class Counts(NamedTuple):
+    """What the statements answer."""
+
+    stored: int
+    moved: int
+    deployments: uuid.UUID | None
+
+
 class CarefulWriter:
     """Stores through `connection`, whose statements it prepares; not to be shared, one batch at a time."""
 
@@ -64,7 +72,7 @@ class CarefulWriter:
     async def prepare(self, seconds: float) -> None:
         """Prepare what every batch needs."""
         for statements in (LEGACY, V2):
-            for sql in (statements.record_new, statements.record_once_each, statements.record):
+            for sql in statements.recording:
                 self._prepared[sql] = await self._connection.prepare(sql, timeout=seconds)
         # The driver ends preparing with a flush, not a sync: until the next statement its locks on all tables stay.
         await self._connection.execute("SELECT", timeout=seconds)

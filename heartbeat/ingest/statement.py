@@ -7,10 +7,8 @@ A batch in which nobody speaks twice needs no search for each one's latest: it h
 what a large fleet uses.
 """
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from heartbeat.ingest.beat import Beat
 from heartbeat.ingest.columns import LEGACY_INPUT, V2_INPUT, V2_WORDS
@@ -59,6 +57,11 @@ class Statements:
     #: whether each spelling has a row of state, too
     moves_rows: bool
 
+    @property
+    def recording(self) -> tuple[str, str, str]:
+        """Those that store, to be prepared."""
+        return self.record_new, self.record_once_each, self.record
+
     def for_batch(self, beats: Sequence[Beat], *, expects_copies: bool) -> str:
         """What stores these beats, of which some may have been stored before."""
         if len({beat.robot_key for beat in beats}) == len(beats) == len({beat.row_key for beat in beats}):
@@ -69,14 +72,6 @@ class Statements:
         """How many rows of state beats move that were stored."""
         robots = len({beat.robot_key for beat in stored})
         return robots + len({beat.row_key for beat in stored}) if self.moves_rows else robots
-
-
-class Counts(NamedTuple):
-    """What the statements answer."""
-
-    stored: int
-    moved: int
-    deployments: uuid.UUID | None
 
 
 def _names(columns: Sequence[str], prefix: str = "") -> str:

@@ -14,11 +14,11 @@ import asyncpg
 
 from heartbeat.ingest.ahead import Ahead, Part
 from heartbeat.ingest.beat import Beat
-from heartbeat.ingest.careful import CarefulWriter, Written
+from heartbeat.ingest.careful import CarefulWriter, Counts, Written
 from heartbeat.ingest.pipeline import Pipeline, Row, StatementFailed
 from heartbeat.ingest.registers import Registers
 from heartbeat.ingest.runs import Run
-from heartbeat.ingest.statement import LEGACY, V2, Counts
+from heartbeat.ingest.statement import LEGACY, V2
 from heartbeat.watching.hearing import SAY_HEARING
 
 _QUERY_CANCELED = "57014"
@@ -43,10 +43,7 @@ class Writer:
         """Prepare what every batch needs."""
         await self._careful.prepare(seconds)
         async with asyncio.timeout(seconds):
-            await self._pipeline.prepare(
-                SAY_HEARING,
-                *(sql for each in (V2, LEGACY) for sql in (each.record_new, each.record_once_each, each.record)),
-            )
+            await self._pipeline.prepare(SAY_HEARING, *V2.recording, *LEGACY.recording)
 
     @property
     def takes_another(self) -> bool:
