@@ -38,6 +38,8 @@ def only_one() -> Iterator[psycopg.Connection[Any]]:
             files.unfinished(left.file).unlink(missing_ok=True)
         _drop_scratch(connection)
         yield connection
+        # The server notices a closed connection later: the next one may begin now.
+        connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 @contextmanager

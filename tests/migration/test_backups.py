@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -42,6 +42,14 @@ def things():
         yield connection
         connection.execute("DROP TABLE parts, things")
         connection.execute("DROP SCHEMA IF EXISTS brought_back CASCADE")
+
+
+def test_the_next_one_may_begin_though_the_server_has_not_noticed_the_end_of_a_connection(things, monkeypatch):
+    with ExitStack() as still_open:
+        monkeypatch.setattr(locking, "connected", lambda: nullcontext(still_open.enter_context(connected())))
+        for _ in range(2):
+            with locking.only_one() as connection:
+                assert not connection.closed
 
 
 def test_a_backup_is_verified_only_after_it_was_restored_and_compared(things, monkeypatch):
