@@ -6,7 +6,7 @@ while 10,000 browsers came back, connecting took longer than the 2 s that it may
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
@@ -39,6 +39,6 @@ class DatabaseThread:
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
-    def rest(self) -> None:
-        """Give the connection back; the next question opens one."""
-        self._pool.submit(connections.close_all)
+    def rest(self) -> Future[None]:
+        """Give the connection back after what is being asked; the next question opens one."""
+        return self._pool.submit(connections.close_all)

@@ -1,5 +1,6 @@
 """A server of the page inside the test's process: pages and sockets on one port, as the own door shows them."""
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,10 @@ from typing import Any
 import uvicorn
 
 from config.live import application as the_live_process
+from dashboard.live.database import DatabaseThread
 from dashboard.live.protocol import BrowserSocket
+
+PATIENCE_SECONDS = 20
 
 
 @contextmanager
@@ -27,7 +31,7 @@ def served(application: Any = the_live_process) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="page under test", daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not server.started:
         if time.monotonic() > deadline or not thread.is_alive():
             raise RuntimeError("the page's server did not start")
@@ -37,4 +41,11 @@ def served(application: Any = the_live_process) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(PATIENCE_SECONDS)
+        _end_looks()
+
+
+def _end_looks() -> None:
+    """Wait for looks that nobody waits for any more: one of them would open a phase in a database that was emptied."""
+    for thread in [thing for thing in gc.get_objects() if type(thing) is DatabaseThread]:
+        thread.rest().result(PATIENCE_SECONDS)
