@@ -32,9 +32,9 @@ def seen(run: PhaseRun, now: datetime, points: int = 40) -> Sequence[Seen]:
     latest = samples.order_by("-at").first()
     if latest is not None and latest.pk != kept[-1].pk:
         kept.append(latest)
-    base = TrafficSample.objects.filter(at__lte=begin).order_by("-at").first() or next(iter(kept), None)
-    if base is None:
+    if not kept:
         return []
+    base = kept[0]
     found = [Seen(0.0, Evidence(0, 0), Evidence(0, 0))]
     for sample in kept:
         seconds = (sample.at - begin).total_seconds()

@@ -166,24 +166,24 @@ def between(earlier: Totals, later: Totals, seconds: float) -> Flow:
 
 
 def since(moment: datetime) -> Flow | None:
-    """What happened from `moment` until the latest sample; None without two samples."""
-    latest = TrafficSample.objects.order_by("-at").first()
-    first = (
-        TrafficSample.objects.filter(at__lte=moment).order_by("-at").first()
-        or TrafficSample.objects.filter(at__gt=moment).order_by("at").first()
-    )
-    if latest is None or first is None or latest.pk == first.pk:
+    """What happened since `moment`, from the first sample that was taken then or later; None without another one.
+
+    The sample before it would bring up to a second of what was asked to be left out: the last slow answers of what
+    was mended are no evidence about what runs since.
+    """
+    samples = TrafficSample.objects.filter(at__gte=moment)
+    return _flow(samples.order_by("at").first(), samples.order_by("-at").first())
+
+
+def _flow(first: TrafficSample | None, latest: TrafficSample | None) -> Flow | None:
+    if first is None or latest is None or first.pk == latest.pk:
         return None
     return between(first.totals, latest.totals, (latest.at - first.at).total_seconds())
 
 
 def after(moment: datetime, now: datetime, width: timedelta) -> Flow | None:
     """What happened in the latest `width`, but only from samples at or after `moment`; None without two of them."""
-    samples = TrafficSample.objects.filter(at__gte=max(moment, now - width))
-    first, latest = samples.order_by("at").first(), samples.order_by("-at").first()
-    if first is None or latest is None or first.pk == latest.pk:
-        return None
-    return between(first.totals, latest.totals, (latest.at - first.at).total_seconds())
+    return since(max(moment, now - width))
 
 
 def latest_window(now: datetime, width: timedelta) -> Flow | None:
@@ -191,7 +191,9 @@ def latest_window(now: datetime, width: timedelta) -> Flow | None:
     latest = TrafficSample.objects.order_by("-at").first()
     if latest is None or now - latest.at > width:
         return None
-    return since(latest.at - width)
+    begin = latest.at - width
+    before = TrafficSample.objects.filter(at__lte=begin).order_by("-at").first()
+    return _flow(before, latest) if before else since(begin)
 
 
 def series(now: datetime, *, width: timedelta, points: int) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def shadow(installation, settings, supplied, tmp_path) -> PhaseRun:
     settings.MIGRATION_TIME_SCALE = 604_800_000.0  # a week takes a millisecond
     run = in_phase(installation, "shadow")
     now = system_clock().now()
-    sample(run.started_at - timedelta(seconds=1))
+    sample(run.started_at)
     counts = {"mirror.to_new.primaries": 5_000, "mirror.to_new.copies": 5_000}
     sample(now, new_shadow=(5_000, 0), legacy_owner=(5_000, 0), **counts)
     Comparison.objects.create(at=now, rows=200, seconds=0.1)

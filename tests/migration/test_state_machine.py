@@ -51,7 +51,7 @@ class World:
             door.file.release(by="test", because="a new example")
         self.run = in_phase(door, "canary_10")
         now = system_clock().now()
-        sample(self.run.started_at - timedelta(seconds=1))
+        sample(self.run.started_at)
         counts = {f"mirror.to_{to}.{what}": 9_000 for to in ("new", "legacy") for what in ("primaries", "copies")}
         sample(now, new_owner=(9_000, 0), legacy_owner=(9_000, 0), **counts)
         Comparison.objects.create(at=now, rows=200, seconds=0.1)

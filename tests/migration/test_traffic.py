@@ -49,9 +49,32 @@ def test_what_happened_since_a_moment_is_the_difference_of_two_samples():
     sample(NOW + seconds(5), new_owner=(150, 1))
     sample(NOW + seconds(10), new_owner=(300, 2))
 
-    flow = traffic.since(NOW + seconds(6))
+    flow = traffic.since(NOW + seconds(5))
 
     assert (flow.parts["new.owner"].requests, flow.parts["new.owner"].errors, flow.seconds) == (150, 1, 5.0)
+
+
+@pytest.mark.django_db
+def test_what_happened_between_the_sample_before_a_moment_and_the_moment_is_not_counted():
+    sample(NOW, new_owner=(100, 0))
+    began = NOW + seconds(0.9)
+    sample(NOW + seconds(1), new_owner=(125, 25))
+    assert traffic.since(began) is None
+
+    sample(NOW + seconds(2), new_owner=(225, 25))
+
+    flow = traffic.since(began)
+    assert (flow.parts["new.owner"].requests, flow.parts["new.owner"].errors, flow.seconds) == (100, 0, 1.0)
+
+
+@pytest.mark.django_db
+def test_a_window_is_at_least_as_wide_as_asked_where_samples_go_back_that_far():
+    sample(NOW, new_owner=(100, 0))
+    sample(NOW + seconds(5), new_owner=(150, 1))
+    sample(NOW + seconds(10), new_owner=(300, 2))
+
+    assert traffic.latest_window(NOW + seconds(11), seconds(6)).seconds == 10.0
+    assert traffic.latest_window(NOW + seconds(11), seconds(60)).seconds == 10.0
 
 
 @pytest.mark.django_db
