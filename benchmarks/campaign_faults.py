@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from benchmarks.campaign_world import World, where
-from simulator.autopilot.chapters.corruption import altered
+from simulator.autopilot.chapters.corruption import WRONG, altered
 from simulator.autopilot.crew import LEAD, SECOND
 
 #: how long a cause lasts
@@ -71,10 +71,30 @@ def wrong_data(world: World, slug: str) -> str:
     with altered(world.stack.environment["DATABASE_URL"], damaged[DAMAGED_ROBOTS:]):
         Robot.objects.filter(robot_id__in=damaged[:DAMAGED_ROBOTS]).delete()
         noticed = (lambda: where()[1]) if new_owns_some else (lambda: _differing(damaged))
-        world.until(noticed, "nobody noticed that data are wrong", NOTICED_SECONDS)
+        try:
+            world.until(noticed, "nobody noticed that data are wrong", NOTICED_SECONDS)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}: {_what_was_known(damaged)}") from error
     if new_owns_some:
         return "rolled back by the watchdog, restored from the log"
     return "named by the comparison, mended by a person"
+
+
+def _what_was_known(robots: Sequence[str]) -> str:
+    """How far the damage and its finding got, for whoever asks why nothing moved."""
+    from heartbeat.models import Robot
+    from migration import restoring
+    from migration.models import Alert, Pulse
+
+    there = Robot.objects.filter(robot_id__in=robots)
+    check = Pulse.objects.filter(name="state_check").first()
+    checked = f"checked at {check.at:%H:%M:%S}: {check.detail}" if check else "never checked"
+    alerts = list(Alert.objects.filter(closed_at=None).values_list("sentence", flat=True))
+    return (
+        f"of {len(robots)} damaged {there.count()} are there, {there.filter(status=WRONG).count()} altered, "
+        f"{there.filter(last_side='new').count()} owned by new; {checked}; "
+        f"a check now says {restoring.corruption()!r}; alerts: {alerts}"
+    )
 
 
 def _differing(robots: Sequence[str]) -> bool:

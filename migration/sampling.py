@@ -25,6 +25,8 @@ _ONE_IN = 60
 _PRUNE_EVERY = 600
 #: what a check of the state found is believed for this long; who checks it is a worker, which may be gone
 CHECK_LIVES = timedelta(minutes=2)
+#: it is checked every 15 s: three that did not come are said
+UNCHECKED_AFTER = timedelta(seconds=50)
 
 
 class Recorder:
@@ -35,6 +37,7 @@ class Recorder:
         self._meter = LoadMeter()
         self._stored = 0
         self._corruption = ""
+        self._began: datetime | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -83,7 +86,7 @@ class Recorder:
         TrafficSample.objects.create(at=now, totals=totals, raw=raw)
         self._alerts(look)
         _keep_findings(look.decision, look.guarding, now)
-        self._corruption = _found_corrupt(now)
+        self._corruption = self._found_corrupt(now)
         pulses.beat("watchdog", as_detail(look, self._meter.measure()))
         run = rebinding.rebind(advancing.active_run(), now)
         judging.keep(run, judging.judge(run, clock), now)
@@ -106,6 +109,20 @@ class Recorder:
         silent = {name: f"{name} does not answer the watchdog" for name in look.silent}
         alerting.tell_only("silent ", silent, severity=Alert.Severity.CRITICAL, at=now)
 
+    def _found_corrupt(self, now: datetime) -> str:
+        """What the latest check of the state found. That none is made must be said: without one nothing is found."""
+        self._began = self._began or now
+        check = Pulse.objects.filter(name="state_check").first()
+        last = max(check.at, self._began) if check else self._began
+        missing = {}
+        if now - last > UNCHECKED_AFTER:
+            missing["state"] = (
+                f"whether the state follows from the heartbeats was not checked since {last:%H:%M:%S} UTC: "
+                "corrupted data would move nothing"
+            )
+        alerting.tell_only("unchecked ", missing, severity=Alert.Severity.WARNING, at=now)
+        return str(check.detail.get("corruption", "")) if check and now - check.at <= CHECK_LIVES else ""
+
 
 def _keep_findings(decision: Decision, allowed: Guarding, now: datetime) -> None:
     """Keep what rules found: one row for each stretch of time in which a rule applied."""
@@ -115,11 +132,6 @@ def _keep_findings(decision: Decision, allowed: Guarding, now: datetime) -> None
         found.append((acted, allowed.mode_of(decision.rule)))
     for finding, mode in found:
         guarding.keep_finding(finding, mode, now)
-
-
-def _found_corrupt(now: datetime) -> str:
-    pulse = Pulse.objects.filter(name="state_check", at__gte=now - CHECK_LIVES).first()
-    return str(pulse.detail.get("corruption", "")) if pulse else ""
 
 
 def prune(now: datetime) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rest_framework.test import APIClient
 
-from migration import advancing, agent, guarding, latching, rehearsing, rolling_back
+from migration import advancing, agent, guarding, latching, rehearsing, restoring, rolling_back
 from migration.actors import Actor
 from migration.drivers import watch_file
 from migration.drivers.file_lease import FileLease
@@ -20,7 +20,7 @@ from migration.rules.voting import Role
 from migration.rules.watching import Action, Decision, Finding, Guarding, Mode
 from migration.sampling import Recorder
 from migration.watchdog import Look
-from tests.builders import heard_robot, person
+from tests.builders import NOW, heard_robot, person
 from tests.migration.door import wait_for
 from tests.migration.installation import door, in_phase, installation  # noqa: F401
 
@@ -104,6 +104,25 @@ def test_what_a_rule_observed_is_kept_once_and_says_what_it_would_have_done(inst
     finding = WatchFinding.objects.get()
     assert (finding.rule, finding.action, finding.mode, finding.looks) == ("error_rate_1", "previous", "observe", 2)
     assert "would previous" in Alert.objects.get(closed_at=None).sentence
+
+
+def test_that_nobody_checks_the_state_any_more_is_said_until_somebody_does(installation, time_machine):
+    in_phase(installation, "canary_10")
+    recorder, quiet = Recorder(), Look({}, [], Decision(Action.NOTHING), Guarding())
+
+    def open_after(seconds: float) -> list[str]:
+        time_machine.shift(seconds)
+        recorder.store(quiet)
+        return [alert.sentence for alert in Alert.objects.filter(closed_at=None)]
+
+    time_machine.move_to(NOW, tick=False)
+    assert open_after(0) == open_after(49) == []
+    (said,) = open_after(2)
+    assert said.startswith("whether the state follows from the heartbeats was not checked since 09:00:00 UTC")
+
+    restoring.check_state()
+    assert open_after(1) == open_after(49) == []
+    assert len(open_after(2)) == 1
 
 
 def test_a_rollback_keeps_what_was_measured_at_every_proxy_and_what_decided_it(installation):
