@@ -28,6 +28,15 @@ NotNegative = Annotated[float, Meta(ge=0, le=1e30)]
 Counter = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 #: as documented; `check` refuses them
 _NO_CONTROL = {"pattern": "^[^\\u0000-\\u001f\\u007f]*$"}
+RobotId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_BUCKETED_ID,
+        description="At most 128 bytes in UTF-8: `maxLength` can only count characters.",
+        extra_json_schema=_NO_CONTROL,
+    ),
+]
 Service = Literal["active", "inactive", "unknown"]
 
 
@@ -143,7 +152,7 @@ class Teleop(Struct, omit_defaults=True, gc=False):
 class V2Heartbeat(Struct, omit_defaults=True, gc=False):
     """A v2 heartbeat, however it comes. Only `robot_id` is required."""
 
-    robot_id: Annotated[str, Meta(min_length=1, max_length=LONGEST_BUCKETED_ID, extra_json_schema=_NO_CONTROL)]
+    robot_id: RobotId
     kind: Short | None = None
     site: Name | None = None
     firmware: Short | None = None
