@@ -16,10 +16,11 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from embedded.layout import ROOT
 from embedded.places import runtime_directory
 from embedded.ports import free_port
 from embedded.postgres import Postgres
-from embedded.programs import ROOT, live_arguments
+from embedded.programs import live_arguments
 from embedded.redis import Redis
 
 CHANGED_SHARE = 0.01

@@ -23,9 +23,9 @@ import psycopg
 
 from benchmarks import liveness_poller, reporting
 from benchmarks.liveness_fleet import LIMITS, Fact, Fleet, Ledger
+from embedded.layout import ROOT
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
-from embedded.programs import ROOT
 
 ROBOTS = 10_000
 SECONDS = 60.0

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import reporting
 from benchmarks.shift import Robots, move, settle
-from embedded.programs import ROOT
+from embedded.layout import ROOT
 from embedded.stack import Stack, fleet, running
 
 ROBOTS = 250

@@ -27,8 +27,9 @@ from websockets.sync.client import connect as connect_viewer
 from benchmarks.fanout_world import START_SECONDS, prepare, server, services
 from benchmarks.reporting import quantile
 from benchmarks.teleop_world import Arrival, arrivals, scripts
+from embedded.layout import ROOT
 from embedded.ports import free_port
-from embedded.programs import ROOT, ingest_arguments
+from embedded.programs import ingest_arguments
 from simulator.operating.script import Script
 
 HEARTBEAT_EVERY = 8

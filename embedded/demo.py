@@ -10,19 +10,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedded import programs as plan
-from embedded import surroundings
+from embedded import surroundings, variables
 from embedded.children import die_with_parent
 from embedded.console import Console
 from embedded.control import ControlServer
 from embedded.errors import StartError
+from embedded.layout import PORTS, ROOT, Layout, any_ports, check_ports, ports_from
 from embedded.livelines import LiveLine
 from embedded.locking import lock
 from embedded.monitoring import Monitoring
 from embedded.options import Options, parse
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
-from embedded.programs import Layout, Programs
+from embedded.programs import Programs
 from embedded.redis import Redis
 from embedded.statedir import (
     enrolment_token_of,
@@ -47,12 +47,12 @@ class Demo:
         self.options = options
         self.console = console
         with_monitoring = options.with_monitoring
-        ports = plan.any_ports() if options.autopilot else plan.ports_from(os.environ, with_monitoring=with_monitoring)
+        ports = any_ports() if options.autopilot else ports_from(os.environ, with_monitoring=with_monitoring)
         self.layout = Layout(state, runtime_directory(state), ports, options.robots, options.v2_share)
         self.supervisor = Supervisor(state, console.say)
         self.postgres = Postgres(state / "postgres", self.layout.runtime, archive=self.layout.wal_archive)
         self.redis = Redis(state / "redis", self.layout.runtime)
-        defaults = {variable: port for variable, (_, port) in plan.PORTS.items()}
+        defaults = {variable: port for variable, (_, port) in PORTS.items()}
         self.monitoring = Monitoring(state, ports, defaults) if with_monitoring else None
         self.control: ControlServer | None = None
         self.logins: list[str] = []
@@ -70,7 +70,7 @@ class Demo:
             reset(self.layout.state, self.postgres.remove)
             shutil.rmtree(self.layout.wal_archive, ignore_errors=True)
             self.console.say(f"Forgot everything in {self.layout.state}")
-        plan.check_ports(self.layout.ports)
+        check_ports(self.layout.ports)
         if self.monitoring:
             self.monitoring.check_installed()
 
@@ -82,11 +82,13 @@ class Demo:
         if self.monitoring:
             self.monitoring.render()
             more |= self.monitoring.environment()
-        env = plan.environment(self.layout, secret_key(self.layout.state), database_url, redis_url, scale, more=more)
+        env = variables.environment(
+            self.layout, secret_key(self.layout.state), database_url, redis_url, scale, more=more
+        )
         programs = Programs(self.layout, env)
-        needed = plan.COMMANDS_NEED | (plan.COMMANDS_TAKE & env.keys())
+        needed = variables.COMMANDS_NEED | (variables.COMMANDS_TAKE & env.keys())
         write_environment(self.layout.environment_file, {name: env[name] for name in sorted(needed)})
-        told = {name: env[name] for name in sorted(env) if name in _TOLD | plan.COMMANDS_TAKE}
+        told = {name: env[name] for name in sorted(env) if name in _TOLD | variables.COMMANDS_TAKE}
         self.control = ControlServer(self.layout.control_socket, self.supervisor, told)
         await self.control.open()
         await self._prepare(programs)
@@ -156,7 +158,7 @@ class Demo:
     async def _prepare(self, programs: Programs) -> None:
         """Migrations, routes and logins, unless this very build did that to this very database before."""
         (self.layout.state / "staticfiles").mkdir(exist_ok=True)
-        build = plan.build_of_source()
+        build = variables.build_of_source()
         needed = (self.layout.envoy_state / "routes" / "routes.json", enrolment_token_of(self.layout.state))
         if self._same_data and all(path.exists() for path in needed):
             self.logins = remembered_logins(self.layout.state, build)
@@ -184,7 +186,7 @@ class Demo:
 
 
 #: what the control socket tells whoever may connect to it: no key
-_TOLD = plan.COMMANDS_NEED - {"SECRET_KEY"}
+_TOLD = variables.COMMANDS_NEED - {"SECRET_KEY"}
 
 
 async def _watch(demo: Demo) -> int:
@@ -207,7 +209,7 @@ async def _fly(demo: Demo, programs: Programs) -> int:
     pilot = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
-        cwd=plan.ROOT,
+        cwd=ROOT,
         env=programs.env,
         start_new_session=True,
         preexec_fn=die_with_parent(),

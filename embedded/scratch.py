@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import psycopg
 
 from embedded.conditions import answers
+from embedded.layout import ROOT
 from embedded.ports import LOOPBACK, free_port
-from embedded.programs import ROOT, ingest_arguments
+from embedded.programs import ingest_arguments
 
 READY_SECONDS = 30.0
 #: in one process: each start of Django costs a second

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.control import Control, ControlError
+from embedded.layout import ROOT, Layout, any_ports
 from embedded.places import runtime_directory
-from embedded.programs import ROOT, Layout, any_ports
 from embedded.statedir import enrolment_token_of, secret_key
 
 UP_SECONDS = 240.0

@@ -19,7 +19,7 @@ from migration import advancing, health, latching, recording, rolling_back, shif
 from migration.actors import Actor
 from migration.api import serializers
 from migration.api.permissions import may
-from migration.api.phases import ProposalSerializer
+from migration.api.phase_serializers import ProposalSerializer
 from migration.models import Proposal, Rollback, TrafficShift
 from migration.status import status
 

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from embedded.control import Control
+from embedded.layout import any_ports
 from embedded.places import runtime_directory
 from embedded.postgres import Postgres
-from embedded.programs import any_ports
 
 pytestmark = pytest.mark.alone
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from embedded import programs
+from embedded import layout
 from embedded.errors import StartError
 from embedded.monitoring import Monitoring, program
 from embedded.options import parse
 
-DEFAULTS = {variable: port for variable, (_, port) in programs.PORTS.items()}
+DEFAULTS = {variable: port for variable, (_, port) in layout.PORTS.items()}
 
 
 def test_both_get_the_addresses_of_this_system_and_a_secret_of_its_own(tmp_path: Path) -> None:
-    ports = programs.any_ports(with_monitoring=True)
+    ports = layout.any_ports(with_monitoring=True)
     # Another one's default: what was written must not be taken for what is to be written.
     ports["OWN_DOOR_PORT"], ports["INGEST_PORT"] = DEFAULTS["INGEST_PORT"], 20_001
     monitoring = Monitoring(tmp_path, ports, DEFAULTS)
@@ -41,8 +41,8 @@ def test_a_program_that_is_not_installed_is_named_with_the_remedy(monkeypatch: p
 
 
 def test_its_ports_are_asked_for_only_with_it() -> None:
-    assert "PROMETHEUS_PORT" not in programs.ports_from({})
-    told = programs.ports_from({"PROMETHEUS_PORT": "9095"}, with_monitoring=True)
+    assert "PROMETHEUS_PORT" not in layout.ports_from({})
+    told = layout.ports_from({"PROMETHEUS_PORT": "9095"}, with_monitoring=True)
     assert (told["PROMETHEUS_PORT"], told["ALERTMANAGER_PORT"]) == (9095, 9093)
 
 

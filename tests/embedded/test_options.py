@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded import programs
+from embedded import layout, variables
 from embedded.errors import StartError
 from embedded.options import parse
 from embedded.statedir import explain, open_state, remember_logins, remembered_logins, reset, secret_key
@@ -48,10 +48,10 @@ def test_the_data_lives_where_it_was_asked_for() -> None:
 
 def test_a_port_that_is_no_number_or_given_twice_is_named() -> None:
     with pytest.raises(StartError, match="SITE_PORT is 'eighty'"):
-        programs.ports_from({"SITE_PORT": "eighty"})
+        layout.ports_from({"SITE_PORT": "eighty"})
     with pytest.raises(StartError, match="LEGACY_PORT and SITE_PORT are both 8000"):
-        programs.ports_from({"SITE_PORT": "8000"})
-    assert programs.ports_from({"LEGACY_PORT": "9000"})["LEGACY_PORT"] == 9000
+        layout.ports_from({"SITE_PORT": "8000"})
+    assert layout.ports_from({"LEGACY_PORT": "9000"})["LEGACY_PORT"] == 9000
 
 
 def test_a_directory_with_other_things_in_it_is_never_taken_for_a_demo(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_place_that_may_not_be_written_is_told_with_the_remedy() -> None:
 
 
 def test_the_build_has_a_name_that_follows_the_code() -> None:
-    assert programs.build_of_source() == programs.build_of_source() != ""
+    assert variables.build_of_source() == variables.build_of_source() != ""
 
 
 def test_a_preparation_is_remembered_for_one_build_only(tmp_path: Path) -> None:
