@@ -34,10 +34,10 @@ def seen(run: PhaseRun, now: datetime, points: int = 40) -> Sequence[Seen]:
         kept.append(latest)
     if not kept:
         return []
-    base = kept[0]
+    base, *later = kept
     found = [Seen(0.0, Evidence(0, 0), Evidence(0, 0))]
-    for sample in kept:
+    for sample in later:
         seconds = (sample.at - begin).total_seconds()
-        served = traffic.between(base.totals, sample.totals, max(seconds, 0.001)).served("new")
+        served = traffic.between(base.totals, sample.totals, seconds).served("new")
         found.append(Seen(seconds, served.errors_seen, served.slow_seen))
     return found

@@ -37,7 +37,7 @@ class Recorder:
         self._meter = LoadMeter()
         self._stored = 0
         self._corruption = ""
-        self._began: datetime | None = None
+        self._began = system_clock().now()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -86,7 +86,9 @@ class Recorder:
         TrafficSample.objects.create(at=now, totals=totals, raw=raw)
         self._alerts(look)
         _keep_findings(look.decision, look.guarding, now)
-        self._corruption = self._found_corrupt(now)
+        check = Pulse.objects.filter(name="state_check").first()
+        self._say_unchecked(check, now)
+        self._corruption = _found_corrupt(check, now)
         pulses.beat("watchdog", as_detail(look, self._meter.measure()))
         run = rebinding.rebind(advancing.active_run(), now)
         judging.keep(run, judging.judge(run, clock), now)
@@ -109,10 +111,8 @@ class Recorder:
         silent = {name: f"{name} does not answer the watchdog" for name in look.silent}
         alerting.tell_only("silent ", silent, severity=Alert.Severity.CRITICAL, at=now)
 
-    def _found_corrupt(self, now: datetime) -> str:
-        """What the latest check of the state found. That none is made must be said: without one nothing is found."""
-        self._began = self._began or now
-        check = Pulse.objects.filter(name="state_check").first()
+    def _say_unchecked(self, check: Pulse | None, now: datetime) -> None:
+        """Without a check nothing is found, so that none is made must be said."""
         last = max(check.at, self._began) if check else self._began
         missing = {}
         if now - last > UNCHECKED_AFTER:
@@ -121,7 +121,6 @@ class Recorder:
                 "corrupted data would move nothing"
             )
         alerting.tell_only("unchecked ", missing, severity=Alert.Severity.WARNING, at=now)
-        return str(check.detail.get("corruption", "")) if check and now - check.at <= CHECK_LIVES else ""
 
 
 def _keep_findings(decision: Decision, allowed: Guarding, now: datetime) -> None:
@@ -132,6 +131,10 @@ def _keep_findings(decision: Decision, allowed: Guarding, now: datetime) -> None
         found.append((acted, allowed.mode_of(decision.rule)))
     for finding, mode in found:
         guarding.keep_finding(finding, mode, now)
+
+
+def _found_corrupt(check: Pulse | None, now: datetime) -> str:
+    return str(check.detail.get("corruption", "")) if check and now - check.at <= CHECK_LIVES else ""
 
 
 def prune(now: datetime) -> None:

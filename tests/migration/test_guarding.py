@@ -108,6 +108,7 @@ def test_what_a_rule_observed_is_kept_once_and_says_what_it_would_have_done(inst
 
 def test_that_nobody_checks_the_state_any_more_is_said_until_somebody_does(installation, time_machine):
     in_phase(installation, "canary_10")
+    time_machine.move_to(NOW, tick=False)
     recorder, quiet = Recorder(), Look({}, [], Decision(Action.NOTHING), Guarding())
 
     def open_after(seconds: float) -> list[str]:
@@ -115,7 +116,6 @@ def test_that_nobody_checks_the_state_any_more_is_said_until_somebody_does(insta
         recorder.store(quiet)
         return [alert.sentence for alert in Alert.objects.filter(closed_at=None)]
 
-    time_machine.move_to(NOW, tick=False)
     assert open_after(0) == open_after(49) == []
     (said,) = open_after(2)
     assert said.startswith("whether the state follows from the heartbeats was not checked since 09:00:00 UTC")
