@@ -117,8 +117,7 @@ class Recorder:
         missing = {}
         if now - last > UNCHECKED_AFTER:
             missing["state"] = (
-                f"whether the state follows from the heartbeats was not checked since {last:%H:%M:%S} UTC: "
-                "corrupted data would move nothing"
+                f"the state has not been checked since {last:%H:%M:%S} UTC: corrupted data would move nothing"
             )
         alerting.tell_only("unchecked ", missing, severity=Alert.Severity.WARNING, at=now)
 
